@@ -127,7 +127,8 @@ impl PartitionKeeper {
         let now = Instant::now();
         self.hand_over_due(now, context);
         let stores = Rc::clone(&self.stores);
-        let (wanted, watched, is_probe_due) = (self.wanted(now), self.watched(now), self.is_probe_due(now));
+        let (wanted, watched, is_probe_due) =
+            (self.wanted(now), self.watched(now), self.failing.is_probe_due(&self.stores, now));
         let ask = async move {
             if is_probe_due {
                 probe(&stores).await;
@@ -307,6 +308,11 @@ impl PartitionKeeper {
         self.count_refused();
         self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
+    }
+
+    /// Notes a claim that has failed. Returns whether this node leaves its share to other nodes.
+    fn leaves_share(&mut self, now: Instant) -> bool {
+        self.failing.leaves_share(&self.stores, self.shares.nodes(), now)
     }
 
     fn shard(&self, partition: PartitionId) -> &ShardHandle {

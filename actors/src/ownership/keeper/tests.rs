@@ -165,11 +165,14 @@ async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until
     assert!(keeper.leaves_share(later));
     assert!(keeper.stores.renewal.nodes().is_paused());
     assert_eq!(keeper.wanted(later), []);
-    assert!(!keeper.is_probe_due(later + 3 * ttl), "the others may not have taken its share");
-    assert!(keeper.is_probe_due(later + 4 * ttl));
+    assert!(
+        !keeper.failing.is_probe_due(&keeper.stores, later + 3 * ttl),
+        "the others may not have taken its share"
+    );
+    assert!(keeper.failing.is_probe_due(&keeper.stores, later + 4 * ttl));
 
     keeper.stores.renewal.nodes().resume();
-    assert!(!keeper.is_probe_due(later + 4 * ttl), "it is not paused");
+    assert!(!keeper.failing.is_probe_due(&keeper.stores, later + 4 * ttl), "it is not paused");
     assert!(!keeper.leaves_share(later + 5 * ttl), "the time begins again");
     assert!(keeper.leaves_share(later + 6 * ttl));
 }
