@@ -94,7 +94,7 @@ fn a_release_sets_versions_and_a_tag_and_a_dry_run_changes_nothing() {
     let previous = env!("CARGO_PKG_VERSION");
     let left = clone.git(&["grep", "--line-number", "--fixed-strings", previous, "--", "compose"]);
     assert_eq!(left, "", "the release still names {previous}");
-    let locked = clone.run("cargo", &["metadata", "--locked", "--offline", "--format-version", "1"]);
+    let locked = clone.run("cargo", &["tree", "--workspace", "--depth", "0", "--locked", "--offline"]);
     assert!(locked.status.success(), "{}", said(&locked));
 
     let twice = clone.release(&[]);
