@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
     #[error("send the token of http.{0} as `Authorization: Bearer TOKEN`")]
     Token(&'static str),
     /// No token may do this.
-    #[error("this server is read-only; set http.operate_token_file, or use `thicket label`")]
+    #[error("this server is read-only; set http.operate_token_file, or use `thicket anomalies label`")]
     ReadOnly,
 }
 

@@ -1,11 +1,13 @@
 //! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and anomalies and their labels below `/api`.
 
 mod connections;
+mod one_by_one;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
+use actix_http::error::DispatchError;
 use actix_server::Server;
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::MessageBody;
@@ -16,6 +18,7 @@ use actix_web::{App, HttpResponse};
 use anyhow::Context as _;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use thicket_actors::metrics::Metrics;
+use thicket_store::complaints;
 use thicket_store::postgres::postgres_pool;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -82,7 +85,7 @@ pub(crate) fn serve(
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(CLOSE_TIMEOUT)
             .h1(map_config(app(), |()| AppConfig::default()));
-        fn_service(accept).map_err(drop).and_then(http.map_err(drop))
+        fn_service(accept).map_err(drop).and_then(http.map_err(|error| note_closed(&error)))
     };
     let server = Server::build()
         .workers(1)
@@ -94,6 +97,13 @@ pub(crate) fn serve(
     tracing::info!(%listen, tls = has_tls, "serving /metrics, /healthz, /readyz and /api");
     actix_rt::spawn(server.run());
     Ok(())
+}
+
+/// Logs why a connection was closed. Any client can cause it, as often as it likes.
+fn note_closed(error: &DispatchError) {
+    if let Some(repeated) = complaints::due("serve an HTTP client", error) {
+        tracing::info!(%error, repeated, "a connection to the HTTP server was closed");
+    }
 }
 
 /// Ends a request that takes too long, such as one whose body never ends.

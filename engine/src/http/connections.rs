@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::one_by_one::OneByOne;
+
 /// Maximum number of open connections. Beyond it, the oldest one is closed: a scrape takes
 /// milliseconds, and a slow client has the oldest connection.
 pub(super) const MAX_CONNECTIONS: usize = 256;
@@ -47,7 +49,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
 /// A connection that counts as open until it is dropped.
 pub(super) struct Connection {
-    transport: Box<dyn Transport>,
+    transport: OneByOne<Box<dyn Transport>>,
     _entry: Option<Entry>,
 }
 
@@ -66,7 +68,7 @@ impl Connections {
             Some(tls) => Box::new(tokio::time::timeout(handshake_timeout, tls.accept(stream)).await??),
             None => Box::new(stream),
         };
-        Ok((Connection { transport, _entry: entry }, client))
+        Ok((Connection { transport: OneByOne::new(transport), _entry: entry }, client))
     }
 
     /// Counts a new connection, and closes the oldest one if there are too many.

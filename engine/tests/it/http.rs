@@ -19,6 +19,9 @@ const SLOW_CLIENTS: usize = 2_000;
 /// the last of so many clients within the timeout of a test.
 const SILENT_CLIENTS: usize = 4_000;
 const REQUESTS: usize = 10;
+/// Clients that send requests and read no answer, and requests of each.
+const GREEDY_CLIENTS: usize = 100;
+const PIPELINED: usize = 3_000;
 /// The usual limit of a process.
 const DESCRIPTORS: u64 = 1_024;
 
@@ -230,6 +233,46 @@ async fn slow_clients_leave_the_metrics_and_the_stores_alone() {
     publisher.publish("sensors/a", "2").await;
     env.until_scored(2).await;
     engine.until_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_a_client_does_not_read_take_no_memory() {
+    let env = start(TestEnv::config()).await;
+    let engine = env.engine().await;
+    let before = engine.metric("process_resident_memory_bytes").await;
+    let requests = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(PIPELINED);
+    let mut clients = Vec::new();
+    for _ in 0..GREEDY_CLIENTS {
+        let mut client = TcpStream::connect(engine.address()).await.unwrap();
+        // The engine reads no more than it answers.
+        let _ = tokio::time::timeout(Duration::from_millis(100), client.write_all(requests.as_bytes())).await;
+        clients.push(client);
+    }
+    assert_eq!(engine.get("/readyz").await.status, 200);
+    let taken = (engine.metric("process_resident_memory_bytes").await - before) / f64::from(1 << 20);
+    assert!(taken < 100.0, "{taken} MiB");
+    // All requests of a client that reads are answered, in their order.
+    let mut client = TcpStream::connect(engine.address()).await.unwrap();
+    let last = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let three = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2) + last;
+    client.write_all(three.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_request_do_not_fill_the_log() {
+    let env = start(TestEnv::config()).await;
+    let engine = env.engine().await;
+    for _ in 0..200 {
+        // A client that expects TLS.
+        assert!(raw(&engine, "\u{16}\u{3}\u{1}\r\n\r\n").await.contains(" 400 "));
+    }
+    let log = engine.log();
+    let lines = log.lines().filter(|line| line.contains("HTTP") || line.contains("parse")).count();
+    assert!(lines <= 2, "{log}");
+    assert!(log.contains("a connection to the HTTP server was closed"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
