@@ -13,7 +13,7 @@ use crate::timestamp::TimestampError;
 pub enum PayloadError {
     /// The payload is longer than the limit.
     #[error(
-        "the payload has {bytes} bytes, at most {limit} are allowed; send smaller batches or raise the limit"
+        "the payload has {bytes} bytes, at most {limit} are allowed; send smaller batches, or raise mqtt.max_payload_bytes"
     )]
     TooLarge {
         /// Length of the payload in bytes.
@@ -23,7 +23,7 @@ pub enum PayloadError {
     },
     /// The payload is compressed, and longer than the limit without the compression.
     #[error(
-        "the compressed payload expands to more than {limit} bytes; send smaller batches or raise the limit"
+        "the compressed payload expands to more than {limit} bytes; send smaller batches, or raise mqtt.max_payload_bytes"
     )]
     ExpandsTooFar {
         /// The limit.
@@ -61,7 +61,7 @@ pub enum PayloadError {
     BadTimestamp(#[from] TimestampError),
     /// The object has more numeric members than the limit.
     #[error(
-        "the object has more than {limit} numeric members; split it over several sensors or raise the limit"
+        "the object has more than {limit} numeric members; split it over several sensors, or raise mqtt.max_fields"
     )]
     TooManyFields {
         /// The limit.
@@ -69,7 +69,7 @@ pub enum PayloadError {
     },
     /// The array has more elements than the limit.
     #[error(
-        "the array has {readings} elements, at most {limit} are allowed; send smaller batches or raise the limit"
+        "the array has {readings} elements, at most {limit} are allowed; send smaller batches, or raise mqtt.max_readings"
     )]
     TooManyReadings {
         /// Number of elements of the array.

@@ -85,6 +85,21 @@ fn named_texts(detail: &str) -> Vec<String> {
             named.push(rest[..end].to_owned());
         }
     }
+    // A time as it was written.
+    for (before, after) in
+        [("not a time: ", "; "), ("the time ", " has no offset"), ("the time ", " is out of range")]
+    {
+        if let Some((_, rest)) = detail.split_once(before)
+            && let Some((time, _)) = rest.split_once(after)
+        {
+            named.push(time.to_owned());
+        }
+    }
+    // The path of the first member that was left out.
+    if let Some((_, rest)) = detail.split_once("no numeric member: ") {
+        let path = rest.split(' ').next().unwrap_or_default();
+        named.push(path.rsplit('.').next().unwrap_or_default().to_owned());
+    }
     named.retain(|name| !name.is_empty() && !name.ends_with('…'));
     named.sort_by_key(|name| std::cmp::Reverse(name.len()));
     named
@@ -131,6 +146,24 @@ mod tests {
                 Reason::BadTimestamp,
                 r#"{"ts":"yesterday"}"#,
                 Some(6),
+            ),
+            (
+                "bad timestamp: not a time: soon; send RFC 3339",
+                Reason::BadTimestamp,
+                r#"{"a":1,"ts":"soon"}"#,
+                Some(12),
+            ),
+            (
+                "bad timestamp: the time 2026-11-22 10:00 has no offset; end it with Z",
+                Reason::BadTimestamp,
+                r#"{"ts":"2026-11-22 10:00"}"#,
+                Some(6),
+            ),
+            (
+                "the object has no numeric member: door.state is the text open; mqtt.words gives a word its value",
+                Reason::NoNumericField,
+                r#"{"door":{"state":"open"}}"#,
+                Some(9),
             ),
             ("the payload is empty", Reason::Empty, "", None),
             ("malformed JSON: x at line 9 column 1", Reason::MalformedJson, "{}", None),
