@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use thicket_actors::checkpoint::checkpoint_budget;
-use thicket_store::postgres::{PresentFleet, present_fleet};
+use thicket_store::postgres::{PresentFleet, count_sensors, present_fleet};
 use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
 use crate::config::Config;
@@ -94,7 +94,10 @@ pub(crate) async fn check(config: &Config, args: CheckArgs) -> anyhow::Result<Ex
         // Without one of the stores, another line says what is missing.
         let maxmemory = redis.as_ref().ok().map(|found| found.1);
         let needs = maxmemory.zip(fleet).map(|(maxmemory, fleet)| match fleet {
-            Ok(fleet) => fleet::needs(config, &fleet, maxmemory),
+            Ok((fleet, known)) => {
+                let needs = fleet::needs(config, &fleet, maxmemory);
+                needs.into_iter().chain(fleet::near_limit(config, known)).collect()
+            }
             Err(problem) => vec![Line::warn("fleet", format!("not known: {problem}"))],
         });
         lines.push(Line::of("redis", redis.map(|(words, _)| words)));
@@ -171,15 +174,18 @@ fn checkpoints_that_fit(config: &Config, maxmemory: u64) -> String {
 
 /// Returns the line of PostgreSQL, and the fleet that its tables show. A fleet that takes too long
 /// to count says nothing against the server.
-async fn postgres_and_fleet(config: &Config) -> (Finding, Option<Result<PresentFleet, String>>) {
+async fn postgres_and_fleet(config: &Config) -> (Finding, Option<Result<(PresentFleet, i64), String>>) {
     let found = bounded(postgres(config)).await;
     let fleet = if found.is_ok() { Some(bounded(fleet_of(config)).await) } else { None };
     (found, fleet)
 }
 
-async fn fleet_of(config: &Config) -> Result<PresentFleet, String> {
+/// Returns the fleet, and the number of known sensors.
+async fn fleet_of(config: &Config) -> Result<(PresentFleet, i64), String> {
     let mut connection = stores::postgres(config).await.map_err(|error| error.root_cause().to_string())?;
-    present_fleet(&mut connection).await.map_err(|error| error.to_string())
+    let present = present_fleet(&mut connection).await.map_err(|error| error.to_string())?;
+    let known = count_sensors(&mut connection).await.map_err(|error| error.to_string())?;
+    Ok((present, known))
 }
 
 async fn postgres(config: &Config) -> Finding {

@@ -8,6 +8,18 @@ pub(crate) fn count(number_of: impl Into<i128>, noun: &str) -> String {
     if number_of == 1 { format!("1 {noun}") } else { format!("{number_of} {noun}s") }
 }
 
+/// Formats a number that is measured or estimated: three digits, and no exponent for a small one.
+pub(crate) fn rough(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        ..0.001 => "less than 0.001".to_owned(),
+        ..0.1 => number((value * 1e3).round() / 1e3),
+        ..10.0 => number((value * 1e2).round() / 1e2),
+        ..100.0 => number((value * 1e1).round() / 1e1),
+        _ => format!("{value:.0}"),
+    }
+}
+
 /// Formats a number of bytes.
 pub(crate) fn bytes(count: f64) -> String {
     match count {
@@ -20,6 +32,12 @@ pub(crate) fn bytes(count: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rough_numbers_are_rounded_and_have_no_exponent() {
+        let shown = [0.0, 1.317e-5, 0.0123, 0.1667, 4.0, 80.794, 1234.56, 2e10].map(rough);
+        assert_eq!(shown, ["0", "less than 0.001", "0.012", "0.17", "4", "80.8", "1235", "20000000000"]);
+    }
 
     #[test]
     fn counts_and_sizes_are_short() {

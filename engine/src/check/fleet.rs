@@ -8,7 +8,7 @@ use thicket_store::postgres::PresentFleet;
 
 use super::Line;
 use crate::config::{Config, machine_memory};
-use crate::format::{bytes, count, number};
+use crate::format::{bytes, count, number, rough};
 use crate::plan::{DetectorCost, Fleet, Plan};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
@@ -27,6 +27,19 @@ struct Found {
     maxmemory: u64,
     /// Free bytes of the disk below PostgreSQL; `None` if it cannot be asked.
     free_disk: Option<u64>,
+}
+
+/// Part of `sensors.max` from which on it is near, as in the alert `ThicketSensorsNearLimit`.
+const NEAR: f64 = 0.9;
+
+/// Warns if hardly more sensors are allowed than are known.
+pub(super) fn near_limit(config: &Config, known: i64) -> Option<Line> {
+    let max = config.sensors.max;
+    let words = format!(
+        "{}, and sensors.max is {max}; beyond it, readings of new sensors become dead letters; raise sensors.max, or forget sensors that are gone",
+        count(known, "known sensor")
+    );
+    (known as f64 > NEAR * max as f64).then(|| Line::warn("sensors", words))
 }
 
 /// Compares what the present fleet needs with what there is. A line for each.
@@ -55,7 +68,7 @@ pub(super) fn needs(config: &Config, present: &PresentFleet, maxmemory: u64) -> 
 
 fn describe(fleet: &Fleet, plan: &Plan) -> Line {
     let Fleet { sensors, fields, .. } = *fleet;
-    let (each, all) = (number(fleet.per_second * 60.0), number(plan.readings_per_second));
+    let (each, all) = (rough(fleet.per_second * 60.0), rough(plan.readings_per_second));
     let of = count(fields, "scored field");
     let words = format!(
         "{} of {of} on average, {each} readings a minute each, {all} a second altogether",
@@ -118,7 +131,7 @@ fn memory(config: &Config, plan: &Plan, Found { machine, .. }: Found) -> Line {
 fn redis(config: &Config, fleet: &Fleet, plan: &Plan, Found { maxmemory, .. }: Found) -> Line {
     let needed = fleet.sensors * plan.redis.checkpoint_bytes;
     let budget = checkpoint_budget(config.checkpoint.memory.bytes(), maxmemory);
-    let hours = |free: u64| number((free as f64 / plan.redis.log_bytes_per_hour.max(1) as f64).min(10_000.0));
+    let hours = |free: u64| rough((free as f64 / plan.redis.log_bytes_per_hour.max(1) as f64).min(10_000.0));
     let needs =
         format!("the checkpoints need {}, and may take {}", bytes(needed as f64), bytes(budget as f64));
     if needed > budget {
@@ -162,7 +175,7 @@ fn disk(retention: Duration, plan: &Plan, database: u64, Found { free_disk, .. }
     let days = retention.as_secs_f64() / SECONDS_PER_DAY;
     let kept = days * a_day as f64;
     let end = if days > 0.0 {
-        format!("{} after postgres.retention of {} days", bytes(kept), number(days))
+        format!("{} after postgres.retention of {} days", bytes(kept), rough(days))
     } else {
         "without an end (postgres.retention is not set)".to_owned()
     };

@@ -18,7 +18,7 @@ pub(crate) use detector_cost::DetectorCost;
 pub(crate) use needs::{Fleet, Plan};
 
 use crate::config::Config;
-use crate::format::{bytes, number};
+use crate::format::{bytes, count, rough};
 use crate::terminal::outln;
 
 /// Prints what a fleet needs.
@@ -34,14 +34,16 @@ pub(crate) fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode>
 fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
     let Plan { memory, redis, postgresql, cpu, settings, .. } = plan;
     outln!(
-        "{sensors} sensors of {fields} fields, {rate} each: {} readings a second",
-        number(plan.readings_per_second.round())
+        "{} of {}, {rate} each: {} readings a second",
+        count(*sensors, "sensor"),
+        count(*fields, "field"),
+        rough(plan.readings_per_second)
     );
     outln!("");
     outln!(
-        "memory       {}: {} detectors of {} in memory, and {} beside them",
+        "memory       {}: {} of {} in memory, and {} beside them",
         bytes(memory.node_bytes as f64),
-        memory.detectors,
+        count(memory.detectors, "detector"),
         bytes(memory.detector_bytes as f64),
         bytes(memory.base_bytes as f64)
     );
@@ -59,11 +61,11 @@ fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
     );
     outln!(
         "cpu          {} cores: engine {}, broker {}, postgresql {}, redis {} (one reading per message)",
-        number(cpu.engine_cores + cpu.broker_cores + cpu.postgresql_cores + cpu.redis_cores),
-        number(cpu.engine_cores),
-        number(cpu.broker_cores),
-        number(cpu.postgresql_cores),
-        number(cpu.redis_cores)
+        rough(cpu.engine_cores + cpu.broker_cores + cpu.postgresql_cores + cpu.redis_cores),
+        rough(cpu.engine_cores),
+        rough(cpu.broker_cores),
+        rough(cpu.postgresql_cores),
+        rough(cpu.redis_cores)
     );
     outln!("shards       {}, of {} partitions", settings.shards, settings.partitions);
     outln!("");

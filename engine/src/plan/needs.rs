@@ -113,6 +113,10 @@ impl Plan {
             redis_cores: cores(REDIS_MICROS),
         };
         let settings = Settings::of(&Bounds {
+            sensors: fleet.sensors,
+            sensors_with_room: fleet.sensors.saturating_mul(ROOM_PERCENT).div_ceil(100),
+            allowed_sensors: config.sensors.max as u64,
+            allowed_at_once: u64::from(config.sensors.new_at_once),
             detectors: with_room(detectors.max(100)),
             detector_memory: with_room(detectors.max(100) * cost.memory),
             checkpoint_memory: checkpoint_memory_bytes,

@@ -13,6 +13,13 @@ const MIB: u64 = 1 << 20;
 /// What the settings must allow for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
+    /// Sensors of the fleet.
+    pub(super) sensors: u64,
+    /// The same with room for more.
+    pub(super) sensors_with_room: u64,
+    /// `sensors.max` and `sensors.new_at_once` of the configuration.
+    pub(super) allowed_sensors: u64,
+    pub(super) allowed_at_once: u64,
     /// Detectors in memory.
     pub(super) detectors: u64,
     /// Memory of the detectors in bytes.
@@ -33,6 +40,10 @@ pub(crate) struct Settings {
     pub(crate) memory_mib: u64,
     /// `checkpoint.memory` in MiB.
     pub(crate) checkpoint_memory_mib: u64,
+    /// `sensors.max`; `None` if the configuration allows enough.
+    pub(crate) sensors_max: Option<u64>,
+    /// `sensors.new_at_once`, for the first start; `None` if the configuration allows enough.
+    pub(crate) sensors_new_at_once: Option<u64>,
 }
 
 impl Settings {
@@ -47,16 +58,31 @@ impl Settings {
             max_detectors: bounds.detectors,
             memory_mib: bounds.detector_memory.div_ceil(MIB).max(1),
             checkpoint_memory_mib: bounds.checkpoint_memory.div_ceil(MIB).max(1),
+            sensors_max: (bounds.sensors_with_room > bounds.allowed_sensors)
+                .then_some(bounds.sensors_with_room),
+            sensors_new_at_once: (bounds.sensors > bounds.allowed_at_once).then_some(bounds.sensors),
         }
     }
 
     /// Returns the settings as a part of a configuration file.
     pub(super) fn toml(&self) -> String {
-        let Self { partitions, shards, max_detectors, memory_mib, checkpoint_memory_mib } = self;
+        let Self { partitions, shards, max_detectors, memory_mib, checkpoint_memory_mib, .. } = self;
+        let mut sensors = String::new();
+        if let Some(max) = self.sensors_max {
+            sensors += &format!("max = {max}\n");
+        }
+        if let Some(new) = self.sensors_new_at_once {
+            sensors += &format!(
+                "new_at_once = {new}  # for the first start, when all sensors are new; remove it afterwards\n"
+            );
+        }
+        if !sensors.is_empty() {
+            sensors = format!("\n[sensors]\n{sensors}");
+        }
         format!(
             "[queue]\npartitions = {partitions}  # fixed at the first start\n\n\
              [shards]\ncount = {shards}\nmax_detectors = {max_detectors}\nmemory = \"{memory_mib}MiB\"\n\n\
-             [checkpoint]\nmemory = \"{checkpoint_memory_mib}MiB\"\n"
+             [checkpoint]\nmemory = \"{checkpoint_memory_mib}MiB\"\n{sensors}"
         )
     }
 }
@@ -65,13 +91,33 @@ impl Settings {
 mod tests {
     use super::*;
 
+    fn bounds(sensors: u64, engine_cores: f64) -> Bounds {
+        Bounds {
+            sensors,
+            sensors_with_room: sensors * 5 / 4,
+            allowed_sensors: 50_000,
+            allowed_at_once: 5_000,
+            detectors: 125,
+            detector_memory: 3 * MIB + 1,
+            checkpoint_memory: 1,
+            engine_cores,
+        }
+    }
+
+    #[test]
+    fn a_fleet_beyond_the_bounds_of_sensors_gets_bounds_that_let_it_in() {
+        let file: toml::Table = Settings::of(&bounds(200_000, 1.0)).toml().parse().unwrap();
+        assert_eq!(file["sensors"]["max"].as_integer(), Some(250_000));
+        assert_eq!(file["sensors"]["new_at_once"].as_integer(), Some(200_000));
+        let file: toml::Table = Settings::of(&bounds(10_000, 1.0)).toml().parse().unwrap();
+        assert!(file["sensors"].get("max").is_none());
+        assert_eq!(file["sensors"]["new_at_once"].as_integer(), Some(10_000));
+        assert!(!Settings::of(&bounds(5_000, 1.0)).toml().contains("[sensors]"));
+    }
+
     #[test]
     fn shards_follow_the_cores_and_partitions_the_shards() {
-        let of = |engine_cores| {
-            let bounds =
-                Bounds { detectors: 125, detector_memory: 3 * MIB + 1, checkpoint_memory: 1, engine_cores };
-            Settings::of(&bounds)
-        };
+        let of = |engine_cores| Settings::of(&bounds(100, engine_cores));
         let small = of(0.02);
         assert_eq!((small.shards, small.partitions), (1, 64));
         assert_eq!((small.memory_mib, small.checkpoint_memory_mib), (4, 1));

@@ -92,3 +92,10 @@ fn a_deployment_without_sensors_needs_no_plan() {
     assert_eq!(lines.len(), 1);
     is_ok(&lines[0]);
 }
+
+#[test]
+fn a_fleet_near_its_greatest_number_of_sensors_is_warned_of() {
+    let config = config("[sensors]\nmax = 1000\n");
+    assert!(near_limit(&config, 900).is_none());
+    is_warning(&near_limit(&config, 901).unwrap(), &["901 known sensors", "sensors.max is 1000"]);
+}
