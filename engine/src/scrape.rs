@@ -58,7 +58,7 @@ fn get(url: &str) -> Result<Page, ureq::Error> {
 }
 
 impl Samples {
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let lines = text.lines().map(|line| Ok(line.to_owned()));
         Ok(Self { scrape: Scrape::parse(lines)? })
     }

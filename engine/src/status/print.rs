@@ -32,6 +32,9 @@ pub(super) fn print_engine(status: &EngineStatus) {
     print_brokers(status);
     match status.broker_dropped {
         Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
+        None if status.brokers.is_some() => {
+            outln!("broker       drops unknown: the broker does not report them");
+        }
         None => outln!("broker       drops unknown: no engine answers at http.listen"),
     }
     if let Some(refused) = status.partitions_refused.filter(|&refused| refused > 0) {

@@ -62,7 +62,8 @@ pub(super) struct EngineStatus {
     pub(super) detectors_in_memory: Option<u64>,
     /// Partitions that the engine leaves to a newer build.
     pub(super) partitions_refused: Option<u64>,
-    /// Messages that the broker dropped since it started, as the broker reports.
+    /// Messages that the broker dropped since it started, as the broker reports; `None` also if no
+    /// broker reports it.
     pub(super) broker_dropped: Option<u64>,
     /// The brokers, as the engine sees them.
     pub(super) brokers: Option<BTreeMap<String, BrokerStatus>>,
@@ -269,7 +270,11 @@ impl EngineStatus {
         Self {
             detectors_in_memory: sum("thicket_detectors"),
             partitions_refused: sum("thicket_partitions_refused"),
-            broker_dropped: sum("thicket_broker_dropped_messages_total"),
+            // Without a report, the engine has no such metric: 0 would be made up.
+            broker_dropped: engine
+                .map(|samples| samples.by_label("thicket_broker_dropped_messages_total", "broker"))
+                .filter(|dropped| !dropped.is_empty())
+                .map(|dropped| dropped.values().sum()),
             brokers: engine.map(brokers),
             no_readings: engine.map(no_readings),
         }
@@ -310,4 +315,19 @@ fn no_readings(engine: &Samples) -> BTreeMap<String, u64> {
     let mut results = engine.by_label("thicket_mqtt_messages_total", "result");
     results.remove("appended");
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_that_no_broker_reports_are_unknown() {
+        let of = |text| EngineStatus::of(Some(&Samples::parse(text).unwrap())).broker_dropped;
+        assert_eq!(of("thicket_detectors 3\n"), None);
+        let reported = "# TYPE thicket_broker_dropped_messages_total counter\n\
+            thicket_broker_dropped_messages_total{broker=\"a\"} 0\n\
+            thicket_broker_dropped_messages_total{broker=\"b\"} 4\n";
+        assert_eq!(of(reported), Some(4));
+    }
 }
