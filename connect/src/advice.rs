@@ -78,11 +78,15 @@ pub fn with_advice(error: &str, expected: Expected) -> String {
 }
 
 /// Returns an error of the operating system in plain words: `Connection refused` instead of
-/// `IO Error: Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`.
+/// `IO Error: Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`, and the same
+/// of `Custom { kind: Uncategorized, error: "…" }`.
 fn plain(error: &str) -> String {
-    let message = error.split_once("Os {").and_then(|(_, os)| os.split_once("message: \""));
-    let message = message.and_then(|(_, message)| message.split_once('"'));
-    message.map_or(error, |(message, _)| message).to_owned()
+    let part = |form: &str, field: &str| {
+        let (_, rest) = error.split_once(form)?.1.split_once(field)?;
+        Some(rest.split_once('"')?.0)
+    };
+    let words = part("Os {", "message: \"").or_else(|| part("Custom {", "error: \""));
+    words.unwrap_or(error).to_owned()
 }
 
 /// Returns the text of an error and of all its causes.
@@ -116,6 +120,8 @@ mod tests {
     fn an_error_of_the_operating_system_is_shown_in_plain_words() {
         let error = "IO Error: Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }";
         assert_eq!(with_advice(error, Expected::Plain), "Connection refused");
+        let error = "IO Error: Custom { kind: Uncategorized, error: \"failed to lookup address\" }";
+        assert_eq!(with_advice(error, Expected::Plain), "failed to lookup address");
         assert_eq!(
             with_advice("database \"a\" does not exist", Expected::Plain),
             "database \"a\" does not exist"

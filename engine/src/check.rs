@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::format::{bytes, count};
 use crate::output::Format;
 use crate::plan::DetectorCost;
-use crate::terminal::outln;
+use crate::terminal::{on_one_line, outln};
 use crate::{migrate, security, stores};
 
 /// The arguments of `thicket check`.
@@ -117,7 +117,8 @@ fn print_line(Line { level, place, words }: &Line) {
         Level::Fail => "FAIL ",
     };
     let colon = if words.is_empty() { "" } else { ": " };
-    outln!("{level} {place}{colon}{words}");
+    // An error of a server can have several lines.
+    outln!("{level} {place}{colon}{}", on_one_line(words));
 }
 
 /// Bounds a check whose server accepts the connection and then gives no answer.
@@ -131,9 +132,7 @@ async fn bounded<T>(check: impl Future<Output = Result<T, String>>) -> Result<T,
 async fn redis(config: &Config) -> Result<(String, u64), String> {
     let server = config.redis.server();
     let away = |error: &dyn std::fmt::Display| {
-        format!(
-            "{server}: {error}; if it does not run, start it (`sudo apt-get install redis-server` installs it), or set redis.url"
-        )
+        format!("{server}: {error}; {}", stores::REDIS.of(&error.to_string()))
     };
     let client = stores::redis(config).await.map_err(|error| away(&error.root_cause()))?;
     let version = server_version(&client).await.map_err(|error| away(&error))?;
@@ -191,9 +190,7 @@ async fn fleet_of(config: &Config) -> Result<(PresentFleet, i64), String> {
 async fn postgres(config: &Config) -> Finding {
     let server = config.postgres.server();
     let away = |error: &dyn std::fmt::Display| {
-        format!(
-            "{server}: {error}; if it does not run, start it (`sudo apt-get install postgresql` installs it), or set postgres.url"
-        )
+        format!("{server}: {error}; {}", stores::POSTGRES.of(&error.to_string()))
     };
     stores::postgres(config).await.map_err(|error| away(&error.root_cause()))?;
     let asked = server.clone();

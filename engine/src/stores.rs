@@ -1,9 +1,10 @@
 //! The connections of commands to the stores. Their errors name the address and the cause, and say
 //! what to do.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use thicket_connect::{Expected, with_advice};
 use thicket_store::postgres::{PostgresConnection, connect_postgres};
 use thicket_store::redis::{Client, try_connect_redis};
@@ -17,27 +18,88 @@ pub(crate) const TABLES_MISSING: &str =
 /// How long a server may take to accept a connection.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 
+/// What a person does about a server that gives no connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remedy {
+    /// The setting with the address.
+    pub(crate) url: &'static str,
+    /// What starts the server.
+    pub(crate) start: &'static str,
+}
+
+/// What to do about PostgreSQL and Redis.
+pub(crate) const POSTGRES: Remedy =
+    Remedy { url: "postgres.url", start: "start it (`sudo apt-get install postgresql` installs it)" };
+pub(crate) const REDIS: Remedy =
+    Remedy { url: "redis.url", start: "start it (`sudo apt-get install redis-server` installs it)" };
+
+/// Parts of errors of a server that does not answer: it may not run.
+const AWAY: [&str; 7] = [
+    "Connection refused",
+    "timed out",
+    "No such file or directory",
+    "No route to host",
+    "Network is unreachable",
+    "Host is unreachable",
+    "no answer",
+];
+/// Parts of errors of a server that refuses the user, the password or the database.
+const REFUSED: [&str; 9] = [
+    "password",
+    "authentication",
+    "Authentication",
+    "WRONGPASS",
+    "NOAUTH",
+    "NOPERM",
+    "pg_hba.conf",
+    "role \"",
+    "database \"",
+];
+
+impl Remedy {
+    /// Says what to do about the cause of a failed connection. A server that answers is not to be
+    /// started.
+    pub(crate) fn of(self, cause: &str) -> String {
+        let Self { url, start } = self;
+        let has = |parts: &[&str]| parts.iter().any(|part| cause.contains(part));
+        if cause.contains("failed to lookup address") {
+            format!("correct the host name in {url}")
+        } else if has(&AWAY) {
+            format!("if it does not run, {start}, or set {url}")
+        } else if has(&REFUSED) {
+            format!("correct the user, the password or the database in {url}")
+        } else {
+            format!("if this is another server, set {url}")
+        }
+    }
+}
+
 /// Connects to PostgreSQL.
 pub(crate) async fn postgres(config: &Config) -> anyhow::Result<PostgresConnection> {
     let server = config.postgres.server();
-    let what =
-        format!("postgresql at {server} does not accept the connection; start it, or set postgres.url");
     let is_tls = server.verification().ok().flatten().is_some();
-    match tokio::time::timeout(CONNECT_LIMIT, connect_postgres(&server)).await {
-        Ok(connected) => connected.context(what),
-        Err(_) => Err(silent(is_tls)).context(what),
-    }
+    let connected = match tokio::time::timeout(CONNECT_LIMIT, connect_postgres(&server)).await {
+        Ok(connected) => connected.map_err(anyhow::Error::from),
+        Err(_) => Err(silent(is_tls)),
+    };
+    connected.map_err(|error| refused(error, "postgresql", &server, POSTGRES))
 }
 
 /// Connects to Redis.
 pub(crate) async fn redis(config: &Config) -> anyhow::Result<Client> {
     let server = config.redis.server();
-    let what = format!("redis at {server} does not accept the connection; start it, or set redis.url");
     let is_tls = server.verification().is_some();
-    match tokio::time::timeout(CONNECT_LIMIT, try_connect_redis(&server)).await {
-        Ok(connected) => connected.context(what),
-        Err(_) => Err(silent(is_tls)).context(what),
-    }
+    let connected = match tokio::time::timeout(CONNECT_LIMIT, try_connect_redis(&server)).await {
+        Ok(connected) => connected.map_err(anyhow::Error::from),
+        Err(_) => Err(silent(is_tls)),
+    };
+    connected.map_err(|error| refused(error, "redis", &server, REDIS))
+}
+
+/// Adds what to do to the error of a connection.
+fn refused(error: anyhow::Error, name: &str, server: &dyn Display, remedy: Remedy) -> anyhow::Error {
+    let remedy = remedy.of(&error.root_cause().to_string());
+    error.context(format!("{name} at {server} does not accept the connection; {remedy}"))
 }
 
 /// Returns the error of a server that does not answer within [`CONNECT_LIMIT`].
@@ -45,4 +107,26 @@ pub(crate) fn silent(is_tls: bool) -> anyhow::Error {
     let expected = if is_tls { Expected::Tls } else { Expected::Plain };
     let seconds = CONNECT_LIMIT.as_secs();
     anyhow!(with_advice(&format!("no answer within {seconds} s: timed out"), expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_does_not_answer_is_to_be_started() {
+        for cause in ["Connection refused (os error 111)", "no answer within 4 s: timed out"] {
+            assert!(POSTGRES.of(cause).contains("start it"), "{cause}");
+        }
+        let lookup = "failed to lookup address information: Name or service not known";
+        assert_eq!(REDIS.of(lookup), "correct the host name in redis.url");
+        for cause in [
+            "password authentication failed for user \"a\"",
+            "database \"nodb\" does not exist",
+            "WRONGPASS x",
+        ] {
+            assert!(POSTGRES.of(cause).starts_with("correct the user"), "{cause}");
+        }
+        assert!(!REDIS.of("something answers there that is not Redis").contains("start"));
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use thicket_actors::mqtt::{self, Event, Failure, MqttOptions, Qos, Version};
+use thicket_actors::mqtt::{self, Event, Failure, FailureKind, MqttOptions, Qos, Version};
 use thicket_actors::source::{Severity, misfits, plain_filter};
 use thicket_store::postgres::deployment_name;
 
@@ -19,7 +19,21 @@ use crate::{scrape, security, stores};
 /// How long a broker may take, in both versions of the protocol.
 const TIMEOUT: Duration = Duration::from_millis(4_500);
 
-const ADVICE: &str = "if it does not run, start it (`sudo apt-get install mosquitto` installs it), or set mqtt.url, mqtt.username and mqtt.password";
+/// What to do about a broker that does not answer.
+const ADVICE: &str =
+    "if it does not run, start it (`sudo apt-get install mosquitto` installs it), or set mqtt.url";
+
+/// Says what to do about a failure. A broker that answers is not to be started.
+fn advice(failure: &Failure) -> &'static str {
+    match failure.kind {
+        FailureKind::Unreachable if failure.to_string().contains("failed to lookup address") => {
+            "correct the host name in mqtt.url"
+        }
+        FailureKind::Unreachable => ADVICE,
+        FailureKind::Refused => "correct mqtt.username and mqtt.password if the broker knows another user",
+        _ => "if this is another server, set mqtt.url",
+    }
+}
 
 /// Checks every broker.
 pub(super) async fn brokers(config: &Config) -> Vec<Line> {
@@ -119,7 +133,7 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     let asked: Vec<String> = topics.iter().map(of_own_group).collect();
     let (version, refused) = subscribe(&options, &topics, &asked)
         .await
-        .map_err(|failure| format!("{}: {failure}; {ADVICE}", options.address))?;
+        .map_err(|failure| format!("{}: {failure}; {}", options.address, advice(&failure)))?;
     if !refused.is_empty() {
         return Err(format!("the broker refuses {}", refused.join("; ")));
     }

@@ -84,10 +84,17 @@ pub async fn try_connect_redis(server: impl Into<RedisServer>) -> Result<Client,
     let client = builder.build()?;
     let connected = client.init().await;
     connected.map_err(|error| {
-        RedisError::new(error.kind().clone(), with_advice(error.details(), server.expected()))
+        let words = match error.details() {
+            details if details.contains("Decode Error") => NOT_REDIS.to_owned(),
+            details => with_advice(details, server.expected()),
+        };
+        RedisError::new(error.kind().clone(), words)
     })?;
     Ok(client)
 }
+
+/// An answer that is none of Redis' protocol.
+const NOT_REDIS: &str = "something answers there that is not Redis";
 
 /// Connects to Redis. Retries until Redis answers, and logs each failure.
 pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
