@@ -237,6 +237,8 @@ async fn a_sensor_that_is_forgotten_begins_anew() {
     let listed = env.thicket(&["sensors", "list", "--json"]);
     assert_eq!(json(&listed).as_array().unwrap().len(), 2);
     assert_eq!(json(&listed)[0]["sensor"], "a");
+    let first = env.thicket(&["sensors", "list", "--limit", "1"]);
+    assert!(stderr(&first).contains("1 of 2; --limit N shows more"), "{}", stderr(&first));
     let asked = env.thicket(&["sensors", "forget", "a"]);
     assert_eq!(asked.status.code(), Some(1));
     assert!(stdout(&asked).contains("--yes"), "{}", stdout(&asked));

@@ -126,8 +126,8 @@ pub use sensor_requests::{
     mark_requests_logged, newest_reset, request, request_forgetting, request_saves, unlogged_requests,
 };
 pub use sensors::{
-    ListedSensor, SensorActivity, count_sensors, find_sensor, list_sensors, sensor_activity,
-    sensor_names_like, sensors_matching,
+    ListedSensor, SensorActivity, count_sensors, count_sensors_matching, find_sensor, list_sensors,
+    sensor_activity, sensor_names_like, sensors_matching,
 };
 pub use server::{PostgresServer, PostgresServerError};
 pub use snapshot::{SnapshotError, SnapshotReader, begin_snapshot, end_snapshot};

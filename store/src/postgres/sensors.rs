@@ -124,6 +124,15 @@ pub async fn count_sensors(connection: &mut AsyncPgConnection) -> QueryResult<i6
     sensors::table.count().get_result(connection).await
 }
 
+/// Counts the sensors whose names match a pattern (`*` any text, `?` any character).
+pub async fn count_sensors_matching(connection: &mut AsyncPgConnection, pattern: &str) -> QueryResult<i64> {
+    sensors::table
+        .filter(diesel::TextExpressionMethods::like(sensors::name, like(pattern)))
+        .count()
+        .get_result(connection)
+        .await
+}
+
 /// Finds a sensor by its name.
 pub async fn find_sensor(
     connection: &mut AsyncPgConnection,
