@@ -62,7 +62,7 @@ fn similar_to(name: &str, known: Vec<String>) -> Vec<String> {
 
 fn suggestion(similar: &[String]) -> String {
     match similar {
-        [] => "; `SELECT sensor FROM sensor_status` lists them".to_owned(),
+        [] => "; `thicket sensors list` lists them".to_owned(),
         similar => format!("; did you mean {}?", similar.join(" or ")),
     }
 }
@@ -76,5 +76,6 @@ mod tests {
         let known = ["site-1/mic-7", "site-1/mic-17", "site-2/mic-7", "door"].map(str::to_owned).to_vec();
         assert_eq!(similar_to("site1/mic-7", known.clone())[0], "site-1/mic-7");
         assert!(similar_to("completely-else", known).is_empty());
+        assert!(suggestion(&[]).contains("`thicket sensors list`"));
     }
 }

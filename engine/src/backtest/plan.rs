@@ -73,7 +73,7 @@ pub(super) async fn of_table(
 ) -> anyhow::Result<Vec<Job>> {
     let sensors = sensors_matching(postgres, pattern).await.context(TABLES_MISSING)?;
     if sensors.is_empty() {
-        bail!("no sensor's name matches {pattern}; `SELECT sensor FROM sensor_status` lists them");
+        bail!("no sensor's name matches {pattern}; `thicket sensors list` lists them");
     }
     let mut jobs = Vec::new();
     for chunk in sensors.chunks(CHUNK) {
