@@ -61,7 +61,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use crate::terminal::{errln, on_one_line};
+use crate::terminal::{errln, on_one_line, output_error, shown};
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 
@@ -155,12 +155,26 @@ fn without_configuration(cli: &Cli) -> Option<anyhow::Result<ExitCode>> {
     }
 }
 
-/// Shows the error of a command.
+/// Shows the error of a command. Output that is not complete is an error too.
 fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        errln!("thicket: {}", on_one_line(&format!("{error:#}")));
+    let code = result.unwrap_or_else(|error| {
+        errln!("thicket: {}", error_text(&error));
         ExitCode::FAILURE
-    })
+    });
+    let Some(error) = output_error() else { return code };
+    errln!("thicket: the output cannot be written: {error}");
+    if code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+}
+
+/// Returns the text of an error. The log of a server that has not started has its lines; any other
+/// line feed comes from outside and is escaped.
+fn error_text(error: &anyhow::Error) -> String {
+    use thicket_compose::Error::{Ended, NotReady};
+    let has_log = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(Ended { .. } | NotReady { .. }))
+    };
+    let text = format!("{error:#}");
+    if error.chain().any(has_log) { shown(&text) } else { on_one_line(&text) }
 }
 
 /// Runs a command, other than the engine, on a multi-threaded runtime. Migrations with diesel need
@@ -171,4 +185,18 @@ fn on_threads(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow
     // A thread may wait for a server that does not answer. The command does not wait for it.
     runtime.shutdown_background();
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_log_of_a_server_has_lines() {
+        let log = "a\nb\u{1b}".to_owned();
+        let error = thicket_compose::Error::Ended { server: "redis", status: "1".to_owned(), log };
+        let text = error_text(&anyhow::Error::from(error).context("the start failed"));
+        assert!(text.ends_with("its log ends:\na\nb\\u{1b}"), "{text}");
+        assert_eq!(error_text(&anyhow::anyhow!("a\nb")), "a\\nb");
+    }
 }

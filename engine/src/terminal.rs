@@ -5,6 +5,10 @@
 
 use std::fmt::{Arguments, Write as _};
 use std::io::{self, Write};
+use std::sync::OnceLock;
+
+/// The first error of standard output.
+static OUTPUT_ERROR: OnceLock<String> = OnceLock::new();
 
 /// Writes a line to standard output, as `println!` does, for people.
 macro_rules! outln {
@@ -31,24 +35,23 @@ pub(crate) use {err, errln, out, outln};
 
 /// Writes to standard output for [`outln`] and [`out`].
 pub(crate) fn write_out(text: Arguments<'_>) {
-    write(&mut io::stdout().lock(), &shown(&text.to_string()));
+    note(write(&mut io::stdout().lock(), shown(&text.to_string()).as_bytes()));
 }
 
 /// Writes to standard error for [`errln`].
 pub(crate) fn write_error(text: Arguments<'_>) {
-    write(&mut io::stderr().lock(), &shown(&text.to_string()));
+    // There is no place to report it.
+    let _ = write(&mut io::stderr().lock(), shown(&text.to_string()).as_bytes());
 }
 
 /// Writes bytes to standard output as they are: completions, man pages, a configuration.
 pub(crate) fn write_raw(bytes: &[u8]) {
-    let mut out = io::stdout().lock();
-    // As in `write`.
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    note(write(&mut io::stdout().lock(), bytes));
 }
 
 /// Writes JSON and a line feed to standard output.
 pub(crate) fn write_json(json: &str) {
-    write(&mut io::stdout().lock(), &(shown_json(json) + "\n"));
+    note(write(&mut io::stdout().lock(), (shown_json(json) + "\n").as_bytes()));
 }
 
 /// Escapes every character that could control a terminal as JSON does, other than line feeds. The
@@ -68,10 +71,26 @@ pub(crate) fn shown_json(json: &str) -> String {
     line
 }
 
-/// The reader may be gone. The command goes on without it: it may be in the middle of its work, and
-/// its exit code still says how it ended.
-fn write(stream: &mut impl Write, text: &str) {
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+/// Returns why standard output is not complete, `None` if it is, or if its reader is gone.
+pub(crate) fn output_error() -> Option<&'static str> {
+    OUTPUT_ERROR.get().map(String::as_str)
+}
+
+/// Keeps the first error of standard output. The command goes on: it may be in the middle of its
+/// work.
+fn note(written: io::Result<()>) {
+    if let Err(error) = written {
+        // Another one is kept already.
+        let _ = OUTPUT_ERROR.set(error.to_string());
+    }
+}
+
+/// Writes a text. A reader that is gone wants no more of it: that is no error.
+fn write(stream: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    match stream.write_all(text).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Escapes every character that could control a terminal, other than line feeds.
@@ -108,6 +127,25 @@ pub(crate) fn is_unsafe(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A stream that refuses everything.
+    struct Refusing(io::ErrorKind);
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn only_a_closed_pipe_is_no_error() {
+        assert!(write(&mut Refusing(io::ErrorKind::BrokenPipe), b"text").is_ok());
+        assert!(write(&mut Refusing(io::ErrorKind::StorageFull), b"text").is_err());
+    }
 
     #[test]
     fn no_character_controls_the_terminal_or_the_direction_of_the_text() {
