@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 
-use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
@@ -18,9 +17,9 @@ const LIBRARIES: &str = "actix_server=warn,actix_http=off,fred=error";
 
 /// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{LIBRARIES},{}", config.level)).with_context(|| {
-        format!("configuration: log.level: {:?} is neither a level nor a filter", config.level)
-    })?;
+    // The error of the library names its cause itself, and has it as its source as well.
+    let filter = EnvFilter::try_new(format!("{LIBRARIES},{}", config.level))
+        .map_err(|error| anyhow::anyhow!("configuration: log.level: {:?}: {error}", config.level))?;
     let colours = has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
     let format = config.format;
     let builder = tracing_subscriber::fmt()

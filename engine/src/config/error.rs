@@ -83,11 +83,16 @@ fn lines(problems: &[ConfigError]) -> String {
 
 /// Returns `; did you mean …?` with the most similar name, or the known names if there are few.
 pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
-    match most_similar(name, known) {
-        Some(similar) => format!("; did you mean {similar}?"),
-        None if (1..=FEW).contains(&known.len()) => format!("; the keys are {}", known.join(", ")),
-        None => String::new(),
+    let suggestion = suggestion(name, known);
+    if suggestion.is_empty() && (1..=FEW).contains(&known.len()) {
+        return format!("; the keys are {}", known.join(", "));
     }
+    suggestion
+}
+
+/// Returns `; did you mean …?` with the most similar name; empty if none is similar.
+pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
+    most_similar(name, known).map(|similar| format!("; did you mean {similar}?")).unwrap_or_default()
 }
 
 /// Names that an error lists if none is similar.
@@ -97,8 +102,12 @@ const FEW: usize = 12;
 const SIMILAR: f64 = 0.75;
 
 /// Returns 0 to 1. Jaro-Winkler finds names with the same beginning, but rates two letters of a
-/// short name in the wrong order (`ulr`) low.
+/// short name in the wrong order (`ulr`) low. Capital letters do not matter.
 fn similarity(name: &str, known: &str) -> f64 {
+    let (name, known) = (&*name.to_lowercase(), &*known.to_lowercase());
+    if name == known {
+        return 1.0;
+    }
     if name.chars().count() > 2 && strsim::osa_distance(name, known) == 1 {
         return 1.0;
     }

@@ -7,7 +7,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
-use super::error::{ConfigError, did_you_mean};
+use super::error::{ConfigError, did_you_mean, suggestion};
 
 /// Maximum number of problems that one read reports.
 const MAX_PROBLEMS: usize = 50;
@@ -119,7 +119,7 @@ fn problem_of(kind: &Kind, path: &[String], place: &str, siblings: &[&str]) -> C
             format!("unknown key{}", did_you_mean(name, &known))
         }
         Kind::UnknownVariant(name, known) => {
-            format!("{name:?} is none of {}{}", known.join(", "), did_you_mean(name, known))
+            format!("{name:?} is none of {}{}", known.join(", "), suggestion(name, known))
         }
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
             format!("is not {expected} (a number needs quotes)")

@@ -9,12 +9,13 @@
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place.
 //! - `memory`: bounds of memory. `machine`: the memory that the process may use.
-//! - `tls`: the settings of TLS connections.
+//! - `tls`: the settings of TLS connections. `log_level`: the check of `log.level`.
 
 mod duration;
 mod environment;
 mod error;
 mod extract;
+mod log_level;
 mod machine;
 mod memory;
 mod mqtt;

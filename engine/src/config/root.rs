@@ -174,6 +174,7 @@ impl Config {
             self.redis.validate(),
             self.postgres.validate(),
             self.http.validate(),
+            self.log.validate(),
             check(self.queue.partitions <= 4_096, "queue.partitions", "must be at most 4096"),
             check(
                 self.shards.count <= self.queue.partitions,

@@ -10,6 +10,7 @@ use thicket_store::postgres::PostgresServer;
 use thicket_store::redis::RedisServer;
 
 use super::error::{ConfigError, all_of};
+use super::log_level;
 use super::machine::{detector_memory, machine_memory};
 use super::memory::MemoryBound;
 use super::tls::{ServerTlsConfig, TlsConfig};
@@ -281,6 +282,12 @@ pub(crate) struct LogConfig {
     pub(crate) format: LogFormat,
     /// A level, or filters per module.
     pub(crate) level: String,
+}
+
+impl LogConfig {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        log_level::check(&self.level).map_err(|problem| ConfigError::invalid("log.level", &problem))
+    }
 }
 
 /// The format of log lines.

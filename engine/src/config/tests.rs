@@ -418,3 +418,15 @@ fn the_routes_of_the_documentation_can_be_used() {
     }
     assert!(count >= 4, "{count} examples");
 }
+
+#[test]
+fn a_wrong_level_is_named_by_its_place() {
+    let found = problems("[log]\nlevel = \"inof\"\n", &[]);
+    assert!(found[0].starts_with("2: log.level: \"inof\" is no level"), "{found:?}");
+    assert!(found[0].ends_with("; did you mean info?"), "{found:?}");
+    let found = problems("", &[("THICKET__LOG__LEVEL", "info,thicket_actrs=debg")]);
+    assert!(found[0].starts_with("THICKET__LOG__LEVEL: log.level: \"debg\" in"), "{found:?}");
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    let found = load(Some(file.path()), &vec![("log.level", "verbose".to_owned())]).unwrap_err().to_string();
+    assert!(found.starts_with("--log-level: log.level: \"verbose\" is no level"), "{found}");
+}
