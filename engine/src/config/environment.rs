@@ -30,7 +30,8 @@ pub(super) fn settings(
     variables: impl Iterator<Item = (String, String)>,
     defaults: &Dict,
     origins: &mut Origins,
-) -> Result<Dict, ConfigError> {
+    problems: &mut Vec<ConfigError>,
+) -> Dict {
     let mut settings = Dict::new();
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
@@ -38,20 +39,42 @@ pub(super) fn settings(
         let value = match secret_of(&path, defaults) {
             Some(of) => {
                 path = of;
-                Value::from(read_secret(&variable, &text)?)
+                match read_secret(&variable, &text) {
+                    Ok(secret) => Value::from(secret),
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                }
             }
             None if matches!(default_of(&path, defaults), Some(Value::String(..))) => Value::from(text),
             None => text.parse().unwrap_or_else(|_| Value::from(text)),
         };
-        origins.note(key_of("", &path), variable);
-        insert(&mut settings, &path, value);
+        let key = key_of("", &path);
+        origins.note(key.clone(), variable.clone());
+        match (section_of(&path, defaults), &value) {
+            (None, _) | (Some(_), Value::Dict(..)) => insert(&mut settings, &path, value),
+            (Some(section), _) => {
+                let example = section.iter().find(|(_, value)| !matches!(value, Value::Dict(..)));
+                let example = example.map_or_else(String::new, |(name, _)| name.to_uppercase());
+                let problem = format!("is a section; name a key of it, such as {variable}__{example}");
+                problems.push(ConfigError::Invalid { key, problem });
+            }
+        }
     }
-    Ok(settings)
+    settings
+}
+
+/// Returns the keys of a section, or of a broker; `None` if the path does not lead to one.
+fn section_of<'d>(path: &[String], defaults: &'d Dict) -> Option<&'d Dict> {
+    let is_index = |part: &String| part.parse::<usize>().is_ok();
+    let path = path.iter().rposition(|part| !is_index(part)).map(|last| &path[..=last])?;
+    default_of(path, defaults)?.as_dict()
 }
 
 /// Replaces each key of the file that names the file of a secret, such as `password_file`, by the key
-/// of the secret.
-pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Result<(), ConfigError> {
+/// of the secret. A file that cannot be read is a problem.
+pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str, problems: &mut Vec<ConfigError>) {
     let names: Vec<String> = keys.keys().cloned().collect();
     for name in names {
         let key = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
@@ -62,29 +85,31 @@ pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str) -> Res
             _ => defaults,
         };
         match keys.get_mut(&name) {
-            Some(Value::Dict(_, inner)) => read_secrets(inner, below, &key)?,
+            Some(Value::Dict(_, inner)) => read_secrets(inner, below, &key, problems),
             Some(Value::Array(_, elements)) => {
                 for (index, element) in elements.iter_mut().enumerate() {
                     if let Value::Dict(_, inner) = element {
-                        read_secrets(inner, below, &format!("{key}[{index}]"))?;
+                        read_secrets(inner, below, &format!("{key}[{index}]"), problems);
                     }
                 }
             }
             Some(Value::String(_, path)) => {
                 let Some(of) = secret_of(std::slice::from_ref(&name), defaults) else { continue };
-                let secret = read_secret(&key, path)?;
+                let secret = read_secret(&key, path);
                 let of = of.concat();
-                if keys.contains_key(&of) {
-                    let problem = format!("{of} is set too; say it once");
-                    return Err(ConfigError::Invalid { key, problem });
-                }
                 keys.remove(&name);
-                keys.insert(of, Value::from(secret));
+                match secret {
+                    Ok(_) if keys.contains_key(&of) => {
+                        let problem = format!("{of} is set too; say it once");
+                        problems.push(ConfigError::Invalid { key, problem });
+                    }
+                    Ok(secret) => drop(keys.insert(of, Value::from(secret))),
+                    Err(problem) => problems.push(problem),
+                }
             }
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Whether Kubernetes sets a variable of this name for a service called `thicket`.

@@ -77,6 +77,54 @@ pub(super) fn all_of(results: impl IntoIterator<Item = Result<(), ConfigError>>)
     if problems.is_empty() { Ok(()) } else { Err(ConfigError::Several(problems)) }
 }
 
+/// Joins the known problems and those of a validation that has found more. While a key has a problem,
+/// its default is validated: a problem that may be due to this default is left out.
+pub(super) fn and_independent(
+    mut known: Vec<ConfigError>,
+    found: Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    let found = found.err().map(ConfigError::into_all).unwrap_or_default();
+    for problem in found {
+        if !known.iter().any(|cause| may_follow(&problem, cause)) {
+            known.push(problem);
+        }
+    }
+    if known.is_empty() { Ok(()) } else { Err(ConfigError::Several(known)) }
+}
+
+/// Whether a problem may be due to the key of another problem, or to the key that this one meant.
+fn may_follow(problem: &ConfigError, cause: &ConfigError) -> bool {
+    let ConfigError::Invalid { key, problem } = problem else { return false };
+    let (of_cause, text) = match cause {
+        ConfigError::Invalid { key, problem } => (key.as_str(), problem.as_str()),
+        ConfigError::SecretFile { key, .. } => (key.as_str(), ""),
+        _ => return false,
+    };
+    let (section, own_name) = of_cause.rsplit_once('.').unwrap_or(("", of_cause));
+    let meant = text.rsplit_once("did you mean ").map(|(_, meant)| meant.trim_end_matches('?'));
+    let meant = meant.into_iter().flat_map(|meant| meant.split(" or "));
+    let section_of_key = key.rsplit_once('.').map_or("", |(section, _)| section);
+    meant.chain([own_name.strip_suffix("_file").unwrap_or(own_name)]).any(|name| {
+        let cause = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+        let is_below =
+            key.strip_prefix(&cause).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        is_below
+            || problem.contains(&without_index(&cause))
+            || (section == section_of_key && names(problem, name))
+    })
+}
+
+/// Whether a text names a key.
+fn names(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+}
+
+/// Returns a key of `mqtt[1].subscriptions[0]` as a text names it: `mqtt.max_age`.
+fn without_index(key: &str) -> String {
+    let parts = key.split('.').map(|part| part.split_once('[').map_or(part, |(part, _)| part));
+    parts.filter(|part| *part != "subscriptions").collect::<Vec<_>>().join(".")
+}
+
 fn lines(problems: &[ConfigError]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -15,47 +15,52 @@ const MAX_PROBLEMS: usize = 50;
 /// Keys whose values must not be shown.
 const SECRETS: [&str; 3] = ["password", "token", "url"];
 
+/// What could be read, and the problems. `None` if nothing could be read. A key with a problem has its
+/// default.
+pub(super) type Partly<T> = (Option<T>, Vec<ConfigError>);
+
 /// Reads `own` merged over `defaults`. `place` is where the keys of `own` are, such as `mqtt[1]`;
 /// empty for the root.
 ///
 /// # Errors
-/// Returns one [`ConfigError::Several`] with every problem. Each key with a problem is left out, and
-/// the keys are read again, until the rest can be read.
+/// Returns one [`ConfigError::Several`] with every problem.
 pub(super) fn extract<T: DeserializeOwned>(
     defaults: &Dict,
     own: Dict,
     place: &str,
 ) -> Result<T, ConfigError> {
-    extract_among(defaults, own, place, &[])
+    match extract_partly(defaults, own, place, &[]) {
+        (Some(value), problems) if problems.is_empty() => Ok(value),
+        (_, problems) => Err(ConfigError::Several(problems)),
+    }
 }
 
-/// Reads keys like [`extract`]. `siblings` are keys that another struct reads: an unknown key may
-/// have been meant to be one of them.
-pub(super) fn extract_among<T: DeserializeOwned>(
+/// Reads keys like [`extract`], as many as possible: each key with a problem is left out, and the keys
+/// are read again, until the rest can be read. `siblings` are keys that another struct reads: an
+/// unknown key may have been meant to be one of them.
+pub(super) fn extract_partly<T: DeserializeOwned>(
     defaults: &Dict,
     mut own: Dict,
     place: &str,
     siblings: &[&str],
-) -> Result<T, ConfigError> {
+) -> Partly<T> {
     let mut problems = Vec::new();
     loop {
         let keys = Figment::from(Serialized::defaults(defaults)).merge(Serialized::defaults(&own));
         let error = match keys.extract::<T>() {
-            Ok(value) if problems.is_empty() => return Ok(value),
-            Ok(_) => return Err(ConfigError::Several(problems)),
+            Ok(value) => return (Some(value), problems),
             Err(error) => error,
         };
         let before = problems.len();
         for error in error {
             let path = path_of(&error);
-            let is_removed = remove(&mut own, &path);
             problems.push(problem_of(&error.kind, &path, place, siblings));
-            if !is_removed {
-                return Err(ConfigError::Several(problems));
+            if !remove(&mut own, &path) {
+                return (None, problems);
             }
         }
         if problems.len() == before || problems.len() > MAX_PROBLEMS {
-            return Err(ConfigError::Several(problems));
+            return (None, problems);
         }
     }
 }

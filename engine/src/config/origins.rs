@@ -66,11 +66,17 @@ impl Origins {
         }
         let mut key = key;
         loop {
-            if let Some(origin) = self.origin_of(key) {
+            if let Some(origin) = self.origin_of(key).or_else(|| self.variable_below(key)) {
                 return Some(origin);
             }
             key = &key[..key.rfind(['.', '['])?];
         }
+    }
+
+    /// Returns the first variable that sets a key of a section.
+    fn variable_below(&self, section: &str) -> Option<String> {
+        let is_below = |key: &String| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+        self.above.iter().find(|(key, _)| is_below(key)).map(|(_, name)| name.clone())
     }
 }
 

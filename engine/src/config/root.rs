@@ -8,8 +8,8 @@ use thicket_actors::detector::{DetectorConfigs, DetectorRule};
 use thicket_detector::DetectorConfig;
 
 use super::duration::show;
-use super::error::{ConfigError, all_of};
-use super::extract::extract;
+use super::error::{ConfigError, all_of, and_independent};
+use super::extract::extract_partly;
 use super::mqtt::{MessageConfig, MqttConfig};
 use super::notify::NotifyConfig;
 use super::sections::{
@@ -79,7 +79,7 @@ impl Config {
     pub(crate) fn detector_configs(&self) -> Result<DetectorConfigs, ConfigError> {
         let (mut rules, mut problems) = (Vec::new(), Vec::new());
         for (index, rule) in self.detectors.iter().enumerate() {
-            match self.detector_rule(index, rule) {
+            match Self::detector_rule(&self.detector, index, rule) {
                 Ok(rule) => rules.push(rule),
                 Err(error) => problems.extend(error.into_all()),
             }
@@ -90,22 +90,32 @@ impl Config {
         Ok(DetectorConfigs::new(self.detector.clone(), rules))
     }
 
-    fn detector_rule(&self, index: usize, rule: &Dict) -> Result<DetectorRule, ConfigError> {
+    fn detector_rule(
+        default: &DetectorConfig,
+        index: usize,
+        rule: &Dict,
+    ) -> Result<DetectorRule, ConfigError> {
         let place = format!("detectors[{index}]");
         let mut overrides = rule.clone();
         let sensors = overrides.remove("sensors").and_then(Value::into_string);
-        let sensors = sensors.ok_or_else(|| {
-            ConfigError::invalid(&format!("{place}.sensors"), "name a sensor pattern, such as \"site-1/*\"")
-        })?;
-        let defaults = Value::serialize(&self.detector)
+        let defaults = Value::serialize(default)
             .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?
             .into_dict()
             .unwrap_or_default();
-        let config: DetectorConfig = extract(&defaults, overrides, &place)?;
-        config
-            .validate()
-            .map_err(|error| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string()))?;
-        Ok(DetectorRule { sensors, config })
+        let (config, mut problems) =
+            extract_partly::<DetectorConfig>(&defaults, overrides, &place, &["sensors"]);
+        let found = config.as_ref().map_or(Ok(()), DetectorConfig::validate);
+        let mut found = found
+            .map_err(|error| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string()));
+        if sensors.is_none() {
+            let problem = "name a sensor pattern, such as \"site-1/*\"";
+            found = all_of([found, Err(ConfigError::invalid(&format!("{place}.sensors"), problem))]);
+        }
+        if let Err(error) = and_independent(std::mem::take(&mut problems), found) {
+            return Err(error);
+        }
+        let both = sensors.zip(config).map(|(sensors, config)| DetectorRule { sensors, config });
+        both.ok_or(ConfigError::Several(Vec::new()))
     }
 
     /// Returns all settings but those of detectors, for comparison.
@@ -167,8 +177,11 @@ impl Config {
             .detector
             .validate()
             .map_err(|error| ConfigError::invalid(&format!("detector.{}", error.key()), &error.to_string()));
-        // A rule inherits the keys of an invalid default.
-        let rules = if detector.is_ok() { self.detector_configs().map(drop) } else { Ok(()) };
+        // A rule would inherit the keys of an invalid default.
+        let shipped = DetectorConfig::default();
+        let default = if detector.is_ok() { &self.detector } else { &shipped };
+        let rules = self.detectors.iter().enumerate();
+        let rules = all_of(rules.map(|(index, rule)| Self::detector_rule(default, index, rule).map(drop)));
         all_of(positive.into_iter().chain([
             has_valid_brokers,
             self.redis.validate(),

@@ -7,8 +7,8 @@ use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::Dict;
 
 use super::environment;
-use super::error::{ConfigError, all_of};
-use super::extract::{extract, merged};
+use super::error::{ConfigError, and_independent};
+use super::extract::{extract_partly, merged};
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
 use super::problems::ConfigProblems;
@@ -79,29 +79,24 @@ fn read(
             Figment::from(Toml::string(&text)).extract().unwrap_or_default()
         }
     };
-    environment::read_secrets(&mut of_file, &defaults, "")?;
-    let mut above = environment::settings(variables, &defaults, origins)?;
+    let mut problems = Vec::new();
+    environment::read_secrets(&mut of_file, &defaults, "", &mut problems);
+    let mut above = environment::settings(variables, &defaults, origins, &mut problems);
     for (key, value) in overrides {
         let flag = if key.starts_with("log.") { key.replace('.', "-") } else { key.replace(".url", "") };
         origins.note((*key).to_owned(), format!("--{flag}"));
         above = merged(&above, &Figment::from(Serialized::global(key, value)).extract().unwrap_or_default());
     }
-    let brokers = brokers(&Layers { defaults: &defaults, file: &of_file, above: &above });
+    let (brokers, of_brokers) = brokers(&Layers { defaults: &defaults, file: &of_file, above: &above });
     let mut keys = merged(&of_file, &above);
     // Read by `brokers`.
     keys.remove("mqtt");
-    let all = extract::<Config>(&defaults, keys, "");
-    match (all, brokers) {
-        (Ok(mut config), Ok(brokers)) => {
-            config.mqtt = brokers;
-            config.validate()?;
-            Ok(config)
-        }
-        (all, brokers) => {
-            let problems = all_of([all.map(drop), brokers.map(drop)]);
-            Err(problems.err().unwrap_or_else(|| ConfigError::Several(Vec::new())))
-        }
-    }
+    let (config, of_keys) = extract_partly::<Config>(&defaults, keys, "", &[]);
+    problems.extend(of_brokers.into_iter().chain(of_keys));
+    let Some(mut config) = config else { return Err(ConfigError::Several(problems)) };
+    config.mqtt = brokers;
+    and_independent(problems, config.validate())?;
+    Ok(config)
 }
 
 /// Returns the path and the text of the file; `None` if no file is named and there is no

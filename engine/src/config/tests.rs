@@ -287,7 +287,8 @@ fn a_problem_of_a_variable_names_the_variable() {
     let found = problems("", &variables[..1]);
     assert_eq!(found, ["THICKET__QUEUE__PARTITIONS: queue.partitions: must be at least 1"]);
     let found = problems("", &variables);
-    assert_eq!(found, ["THICKET__SHARDS__LEESE: shards.leese: unknown key; did you mean lease?"]);
+    let unknown = "THICKET__SHARDS__LEESE: shards.leese: unknown key; did you mean lease?";
+    assert_eq!(found, [unknown, "THICKET__QUEUE__PARTITIONS: queue.partitions: must be at least 1"]);
     let found =
         problems("[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\n", &[("THICKET__MQTT__1__KEEP_ALIVE", "x")]);
     assert!(found[0].starts_with("THICKET__MQTT__1__KEEP_ALIVE: mqtt[1].keep_alive:"), "{found:?}");
@@ -429,4 +430,123 @@ fn a_wrong_level_is_named_by_its_place() {
     let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
     let found = load(Some(file.path()), &vec![("log.level", "verbose".to_owned())]).unwrap_err().to_string();
     assert!(found.starts_with("--log-level: log.level: \"verbose\" is no level"), "{found}");
+}
+
+/// Asserts that each of the problems of a text begins with one of these, in this order.
+fn assert_problems(text: &str, variables: &[(&str, &str)], expected: &[&str]) {
+    let found = problems(text, variables);
+    let is_same = found.len() == expected.len()
+        && found.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
+    assert!(is_same, "{text}: {found:#?}");
+}
+
+#[test]
+fn a_variable_that_sets_a_section_or_no_key_is_an_error_that_names_it() {
+    for (variable, key, example) in [
+        ("THICKET__MQTT", "mqtt", "CLIENT_ID"),
+        ("THICKET__QUEUE", "queue", "LINGER"),
+        ("THICKET__MQTT__0", "mqtt[0]", "CLIENT_ID"),
+    ] {
+        let expected =
+            format!("{variable}: {key}: is a section; name a key of it, such as {variable}__{example}");
+        for value in ["foo", "[{url=\"mqtt://a\"}]"] {
+            assert_problems("[[mqtt]]\nurl = \"mqtt://a\"\n", &[(variable, value)], &[&expected]);
+        }
+    }
+    assert_problems("", &[("THICKET__NOSUCH__X", "1")], &["THICKET__NOSUCH__X: nosuch: unknown key"]);
+    let config = load_with("", &[("THICKET__DETECTORS", "[{sensors=\"x*\",points=77}]")]).unwrap().config;
+    let rules = config.detector_configs().unwrap();
+    assert_eq!(rules.of(&thicket_schema::SensorName::new("xyz").unwrap()).config.points, 77);
+    let found = problems("", &[("THICKET__DETECTORS", "[{sensors=\"x*\",pionts=77}]")]);
+    assert_eq!(found, ["THICKET__DETECTORS: detectors[0].pionts: unknown key; did you mean points?"]);
+}
+
+#[test]
+fn a_key_that_cannot_be_read_does_not_hide_other_problems() {
+    let text = "[queue]
+partitions = 5000
+linger = \"5 parsecs\"
+[[mqtt.subscriptions]]
+topics = [\"a\"]
+max_depth = 99
+time_zone = \"Nowhere\"
+csv_separator = 5
+[[mqtt.subscriptions]]
+topics = [\"a/#/b\"]
+[detector]
+time_zone = \"Mars\"
+trees = 2000
+[[detectors]]
+sensors = \"a\"
+pionts = 5
+shingle = 1000
+[[detectors]]
+shingle = 1000
+[shutdwn]
+[redis]
+url = \"http://a\"
+";
+    assert_problems(
+        text,
+        &[],
+        &[
+            "2: queue.partitions: must be at most 4096",
+            "3: queue.linger: is \"5 parsecs\"",
+            "6: mqtt.subscriptions[0].max_depth:",
+            "7: mqtt.subscriptions[0].time_zone:",
+            "8: mqtt.subscriptions[0].csv_separator:",
+            "10: mqtt.subscriptions[1].topics:",
+            "12: detector.time_zone:",
+            "13: detector.trees:",
+            "16: detectors[0].pionts:",
+            "17: detectors[0].shingle:",
+            "18: detectors[1].sensors: name a sensor pattern",
+            "19: detectors[1].shingle:",
+            "20: shutdwn: unknown key; did you mean shutdown?",
+            "22: redis.url: must look like",
+        ],
+    );
+}
+
+#[test]
+fn a_default_that_stands_for_a_wrong_key_causes_no_other_problem() {
+    for (text, expected) in [
+        ("[queue]\npartitons = 200\n[shards]\ncount = 100\n", "2: queue.partitons: unknown key"),
+        ("[queue]\npartitions = \"many\"\n[shards]\ncount = 100\n", "2: queue.partitions: is"),
+        ("[postgres]\nretention = \"30d\"\n[mqtt]\nmax_aeg = \"30d\"\n", "4: mqtt.max_aeg: unknown key"),
+        ("[[mqtt]]\nmax_age = 30\n[postgres]\nretention = \"30d\"\n", "2: mqtt[0].max_age: is 30"),
+        ("[redis]\nulr = \"rediss://a\"\n[redis.tls]\nca = \"a\"\n", "2: redis.ulr: unknown key"),
+        ("[[notify.routes]]\nname = \"a\"\nurl_file = \"/no\"\n", "3: notify.routes[0].url_file names /no"),
+    ] {
+        assert_problems(text, &[], &[expected]);
+    }
+}
+
+#[test]
+fn a_subscription_without_topics_names_the_key_that_was_meant() {
+    let text = "[mqtt]\n[[mqtt.subscriptions]]\ntopic = [\"a\"]\n";
+    let meant = "3: mqtt.subscriptions[0].topic: unknown key; did you mean topics?";
+    assert_problems(text, &[], &[meant]);
+    assert_problems(
+        "[[mqtt.subscriptions]]\nmax_depht = 3\n",
+        &[],
+        &[
+            "1: mqtt.subscriptions[0].topics: name the topic filters, or a preset",
+            "2: mqtt.subscriptions[0].max_depht: unknown key; did you mean max_depth?",
+        ],
+    );
+}
+
+#[test]
+fn every_unreadable_file_of_a_secret_is_named_with_its_line() {
+    assert_problems(
+        "[mqtt]\npassword_file = \"/nonexistent\"\n[redis]\nurl_file = \"/etc\"\n[queue]\npartitions = 0\n",
+        &[("THICKET__POSTGRES__URL_FILE", "/nonexistent")],
+        &[
+            "2: mqtt.password_file names /nonexistent, which cannot be read: No such file",
+            "4: redis.url_file names /etc, which cannot be read: Is a directory",
+            "6: queue.partitions: must be at least 1",
+            "THICKET__POSTGRES__URL_FILE names /nonexistent, which cannot be read: No such file",
+        ],
+    );
 }

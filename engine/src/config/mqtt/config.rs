@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
 use super::subscriptions;
-use crate::config::error::{ConfigError, all_of};
-use crate::config::extract::{extract, extract_among};
+use crate::config::error::{ConfigError, all_of, and_independent};
+use crate::config::extract::{Partly, extract_partly};
 
 /// A broker and its subscriptions.
 #[derive(Clone, Debug, Serialize)]
@@ -29,25 +29,25 @@ pub(crate) struct MqttConfig {
 impl MqttConfig {
     /// Reads the keys of a broker over the defaults. The keys of the connection are those of
     /// `BrokerConfig`; all others are those of `MessageConfig`, which refuses an unknown key.
-    pub(super) fn read(defaults: &Dict, mut own: Dict, place: &str) -> Result<Self, ConfigError> {
+    pub(super) fn read(defaults: &Dict, mut own: Dict, place: &str) -> Partly<Self> {
         let subscriptions = own.remove("subscriptions");
         let (of_broker, of_messages) = (broker_keys(own.clone()), message_keys(own));
-        let broker = extract(&broker_keys(defaults.clone()), of_broker, place);
-        let messages =
-            extract_among(&message_keys(defaults.clone()), of_messages, place, &BrokerConfig::KEYS);
-        let subscriptions = match subscriptions {
-            None => Ok(Vec::new()),
-            Some(subscriptions) => tables(&subscriptions, place),
-        };
-        match (broker, messages, subscriptions) {
-            (Ok(broker), Ok(messages), Ok(subscriptions)) => {
-                Ok(Self { broker, messages, subscriptions, place: place.to_owned() })
-            }
-            (broker, messages, subscriptions) => {
-                let results = [broker.map(drop), messages.map(drop), subscriptions.map(drop)];
-                Err(all_of(results).err().unwrap_or_else(|| ConfigError::Several(Vec::new())))
-            }
-        }
+        let (broker, mut problems) = extract_partly(&broker_keys(defaults.clone()), of_broker, place, &[]);
+        let (messages, of_messages) =
+            extract_partly(&message_keys(defaults.clone()), of_messages, place, &BrokerConfig::KEYS);
+        problems.extend(of_messages);
+        let subscriptions = subscriptions.map_or(Ok(Vec::new()), |all| tables(&all, place));
+        let subscriptions = subscriptions.unwrap_or_else(|problem| {
+            problems.push(problem);
+            Vec::new()
+        });
+        let read = broker.zip(messages).map(|(broker, messages)| Self {
+            broker,
+            messages,
+            subscriptions,
+            place: place.to_owned(),
+        });
+        (read, problems)
     }
 
     /// Returns its place in the configuration, such as `mqtt` or `mqtt[1]`.
@@ -80,10 +80,19 @@ impl MqttConfig {
 
     /// Checks what no type can express.
     pub(in crate::config) fn validate(&self) -> Result<(), ConfigError> {
-        let subscriptions = self.placed_subscriptions().and_then(|placed| {
-            all_of(placed.iter().map(|(place, subscription)| subscription.validate(place)))
-        });
+        let subscriptions = if self.subscriptions.is_empty() {
+            self.messages.validate(&self.place)
+        } else {
+            all_of(self.subscriptions.iter().enumerate().map(|(index, own)| self.validate_own(index, own)))
+        };
         all_of([self.broker.validate(&self.place), subscriptions])
+    }
+
+    fn validate_own(&self, index: usize, own: &Dict) -> Result<(), ConfigError> {
+        let place = format!("{}.subscriptions[{index}]", self.place);
+        let (merged, problems) = subscriptions::merge_partly(&self.messages, own, &place);
+        let found = all_of(merged.iter().map(|subscription| subscription.validate(&place)));
+        and_independent(problems, found)
     }
 }
 

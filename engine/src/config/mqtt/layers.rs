@@ -5,7 +5,7 @@ use figment::value::{Dict, Value};
 use super::broker::BrokerConfig;
 use super::config::MqttConfig;
 use crate::config::error::ConfigError;
-use crate::config::extract::merged;
+use crate::config::extract::{Partly, merged};
 
 /// The sources of the configuration.
 pub(in crate::config) struct Layers<'l> {
@@ -17,8 +17,9 @@ pub(in crate::config) struct Layers<'l> {
     pub(in crate::config) above: &'l Dict,
 }
 
-/// Returns the brokers: one for `[mqtt]`, and one for each `[[mqtt]]`.
-pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>, ConfigError> {
+/// Returns the brokers, one for `[mqtt]`, and one for each `[[mqtt]]`, as far as they can be read, and
+/// the problems.
+pub(in crate::config) fn brokers(layers: &Layers<'_>) -> (Vec<MqttConfig>, Vec<ConfigError>) {
     let Layers { defaults, file, above } = *layers;
     let defaults = dict_of(defaults, "mqtt");
     let above = dict_of(above, "mqtt");
@@ -26,23 +27,27 @@ pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>,
         Some(Value::Array(_, elements)) => elements,
         None | Some(Value::Dict(..)) => {
             let own = merged(&dict_of(file, "mqtt"), &above);
-            return Ok(vec![read(&defaults, own, "mqtt")?]);
+            let (broker, problems) = read(&defaults, own, "mqtt");
+            return (broker.into_iter().collect(), problems);
         }
-        Some(_) => return Err(ConfigError::invalid("mqtt", "must be a table: write [mqtt] or [[mqtt]]")),
+        Some(_) => {
+            let problem = ConfigError::invalid("mqtt", "must be a table: write [mqtt] or [[mqtt]]");
+            return (Vec::new(), vec![problem]);
+        }
     };
     let count = elements.len();
     if count == 0 {
-        return Err(ConfigError::invalid("mqtt", "must have at least one broker"));
+        return (Vec::new(), vec![ConfigError::invalid("mqtt", "must have at least one broker")]);
     }
+    let (mut brokers, mut problems) = (Vec::new(), Vec::new());
     let for_index = |key: &String| key.parse().is_ok_and(|index: usize| index < count);
-    if let Some(key) = above.keys().find(|key| count > 1 && !for_index(key)) {
+    for key in above.keys().filter(|key| count > 1 && !for_index(key)) {
         let variable = key.to_uppercase();
         let problem = format!(
             "is set by an environment variable or a flag, but the file has {count} brokers; name one by its place in the file, from 0: THICKET__MQTT__0__{variable}"
         );
-        return Err(ConfigError::invalid(&format!("mqtt.{key}"), &problem));
+        problems.push(ConfigError::invalid(&format!("mqtt.{key}"), &problem));
     }
-    let (mut brokers, mut problems) = (Vec::new(), Vec::new());
     for (index, element) in elements.iter().enumerate() {
         let place = format!("mqtt[{index}]");
         let Value::Dict(_, own) = element else {
@@ -54,12 +59,11 @@ pub(in crate::config) fn brokers(layers: &Layers<'_>) -> Result<Vec<MqttConfig>,
             None if count == 1 => merged(own, &above),
             _ => own.clone(),
         };
-        match read(&defaults, own, &place) {
-            Ok(broker) => brokers.push(broker),
-            Err(error) => problems.extend(error.into_all()),
-        }
+        let (broker, of_broker) = read(&defaults, own, &place);
+        brokers.extend(broker);
+        problems.extend(of_broker);
     }
-    if problems.is_empty() { Ok(brokers) } else { Err(ConfigError::Several(problems)) }
+    (brokers, problems)
 }
 
 /// Returns a table of some keys; an empty one if there is none.
@@ -69,20 +73,23 @@ fn dict_of(keys: &Dict, name: &str) -> Dict {
 
 /// Merges the own keys of a broker over the defaults. A preset of the broker is one of a
 /// subscription with the broker's own keys.
-fn read(defaults: &Dict, mut own: Dict, place: &str) -> Result<MqttConfig, ConfigError> {
+fn read(defaults: &Dict, mut own: Dict, place: &str) -> Partly<MqttConfig> {
     let subscriptions = own.get("subscriptions").and_then(Value::as_array);
     let has_subscriptions = subscriptions.is_some_and(|all| !all.is_empty());
-    let preset = own.get("preset").and_then(Value::as_str).is_some_and(|preset| !preset.is_empty());
+    let mut problems = Vec::new();
     for key in ["preset", "topics"] {
-        if has_subscriptions && own.contains_key(key) {
+        if has_subscriptions && own.remove(key).is_some() {
             let problem = "move it to the subscriptions: a broker with subscriptions has no other";
-            return Err(ConfigError::invalid(&format!("{place}.{key}"), problem));
+            problems.push(ConfigError::invalid(&format!("{place}.{key}"), problem));
         }
     }
+    let preset = own.get("preset").and_then(Value::as_str).is_some_and(|preset| !preset.is_empty());
     if preset {
         let subscription: Dict =
             own.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
         own.insert("subscriptions".to_owned(), vec![Value::from(subscription)].into());
     }
-    MqttConfig::read(defaults, own, place)
+    let (broker, of_keys) = MqttConfig::read(defaults, own, place);
+    problems.extend(of_keys);
+    (broker, problems)
 }

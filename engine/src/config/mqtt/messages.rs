@@ -138,15 +138,20 @@ impl MessageConfig {
         })
     }
 
+    /// Parses the topic templates and the template of the sensor, which uses their names.
+    fn sensor_template(&self) -> Result<(TopicTemplates, Option<SensorTemplate>), ConfigError> {
+        let templates = self.topic_templates()?;
+        if self.sensor.is_empty() {
+            return Ok((templates, None));
+        }
+        let sensor = SensorTemplate::parse(&self.sensor, &templates.names());
+        let sensor = sensor.map_err(|error| ConfigError::invalid("mqtt.sensor", &error.to_string()))?;
+        Ok((templates, Some(sensor)))
+    }
+
     /// Returns the settings for decoding the messages.
     pub(crate) fn options(&self) -> Result<SubscriptionOptions, ConfigError> {
-        let templates = self.topic_templates()?;
-        let sensor = if self.sensor.is_empty() {
-            None
-        } else {
-            let template = SensorTemplate::parse(&self.sensor, &templates.names());
-            Some(template.map_err(|error| ConfigError::invalid("mqtt.sensor", &error.to_string()))?)
-        };
+        let (templates, sensor) = self.sensor_template()?;
         let rule = |rule: &IgnoreConfig| IgnoreRule::new(rule.topic.clone(), rule.payload.as_deref());
         Ok(SubscriptionOptions {
             topics: self.topics.clone(),
@@ -200,6 +205,7 @@ impl MessageConfig {
         let check = |is_valid: bool, key: &str, problem: &str| {
             if is_valid { Ok(()) } else { Err(ConfigError::invalid(&format!("{place}.{key}"), problem)) }
         };
+        let at = |result: Result<(), ConfigError>| result.map_err(|error| error.at(place));
         let infinite = self.words.iter().find(|(_, value)| value.is_infinite());
         let infinite = infinite.map(|(word, _)| format!("the value of {word} must be finite, or nan"));
         let ignored = self.ignore.iter().filter_map(|rule| rule.topic.as_ref());
@@ -212,7 +218,10 @@ impl MessageConfig {
         let empty = |patterns: &[String]| patterns.iter().any(String::is_empty);
         let has_columns = self.csv_columns.iter().any(|column| !column.trim().is_empty());
         all_of([
-            self.options().map(drop).map_err(|error| error.at(place)),
+            at(self.sensor_template().map(drop)),
+            at(self.csv_separator().map(drop)),
+            at(self.local_zone().map(drop)),
+            at(self.time_floor().map(drop)),
             check(infinite.is_none(), "words", &infinite.unwrap_or_default()),
             check(!empty(&self.include), "include", "must not have an empty pattern"),
             check(!empty(&self.exclude), "exclude", "must not have an empty pattern"),

@@ -3,8 +3,8 @@
 use figment::value::{Dict, Value};
 
 use super::messages::MessageConfig;
-use crate::config::error::ConfigError;
-use crate::config::extract::{extract, merged};
+use crate::config::error::{ConfigError, and_independent};
+use crate::config::extract::{extract_partly, merged};
 use crate::presets;
 
 /// Merges the own keys of a subscription over those of its preset and of its broker. A preset can
@@ -14,20 +14,45 @@ pub(super) fn merge(
     own: &Dict,
     place: &str,
 ) -> Result<Vec<MessageConfig>, ConfigError> {
+    let (merged, problems) = merge_partly(broker, own, place);
+    if problems.is_empty() { Ok(merged) } else { Err(ConfigError::Several(problems)) }
+}
+
+/// Merges keys like [`merge`], as far as they can be read, and returns the problems.
+pub(super) fn merge_partly(
+    broker: &MessageConfig,
+    own: &Dict,
+    place: &str,
+) -> (Vec<MessageConfig>, Vec<ConfigError>) {
     let preset = own.get("preset").and_then(Value::as_str).filter(|preset| !preset.is_empty());
-    let presets = match preset {
-        Some(preset) => presets::subscriptions_of(preset)
-            .map_err(|error| ConfigError::invalid(&format!("{place}.preset"), &error.to_string()))?,
-        None if own.contains_key("topics") => vec![Dict::new()],
-        None => {
-            let key = format!("{place}.topics");
-            return Err(ConfigError::invalid(&key, "name the topic filters, or a preset"));
+    let presets = preset.map_or_else(|| Ok(vec![Dict::new()]), presets::subscriptions_of);
+    let presets = match presets {
+        Ok(presets) => presets,
+        Err(error) => {
+            let problem = ConfigError::invalid(&format!("{place}.preset"), &error.to_string());
+            return (Vec::new(), vec![problem]);
         }
     };
-    let invalid = |error: figment::Error| ConfigError::invalid(place, &error.to_string());
-    let broker = Value::serialize(broker).map_err(invalid)?.into_dict().unwrap_or_default();
-    let read = |preset: Dict| extract(&merged(&broker, &preset), own.clone(), place);
-    presets.into_iter().map(read).collect()
+    let broker = match Value::serialize(broker) {
+        Ok(broker) => broker.into_dict().unwrap_or_default(),
+        Err(error) => return (Vec::new(), vec![ConfigError::invalid(place, &error.to_string())]),
+    };
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for preset in presets {
+        let (read, found) = extract_partly(&merged(&broker, &preset), own.clone(), place, &[]);
+        all.extend(read);
+        problems = and_all(problems, Err(ConfigError::Several(found)));
+    }
+    if preset.is_none() && !own.contains_key("topics") {
+        let missing = ConfigError::invalid(&format!("{place}.topics"), "name the topic filters, or a preset");
+        problems = and_all(problems, Err(missing));
+    }
+    (all, problems)
+}
+
+/// Returns the problems that [`and_independent`] joins.
+fn and_all(known: Vec<ConfigError>, found: Result<(), ConfigError>) -> Vec<ConfigError> {
+    and_independent(known, found).err().map(ConfigError::into_all).unwrap_or_default()
 }
 
 /// Merges the keys of a subscription that is not in the configuration yet.
