@@ -74,7 +74,15 @@ fn main() -> ExitCode {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
+    let warnings = warnings_of_variables();
+    let is_warned = !may_read_configuration(&cli.command);
+    if is_warned {
+        show(&warnings);
+    }
     if let Some(result) = without_configuration(&cli) {
+        if !is_warned {
+            show(&warnings);
+        }
         return ended(result);
     }
     let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
@@ -83,6 +91,7 @@ fn main() -> ExitCode {
             for line in problems.lines() {
                 errln!("thicket: configuration: {}", on_one_line(&line));
             }
+            show(&warnings);
             return ExitCode::from(WRONG_USAGE);
         }
     };
@@ -91,8 +100,7 @@ fn main() -> ExitCode {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
-    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for warning in config::unknown_variables(variables, &config::default_keys()) {
+    for warning in &warnings {
         tracing::warn!("{warning}");
     }
     #[cfg(feature = "faults")]
@@ -138,6 +146,33 @@ fn main() -> ExitCode {
         );
     }
     ended(result)
+}
+
+/// Returns a warning for each variable that looks like a setting and is none.
+fn warnings_of_variables() -> Vec<String> {
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    config::unknown_variables(variables, &config::default_keys())
+}
+
+/// Shows warnings while there is no log.
+fn show(warnings: &[String]) {
+    for warning in warnings {
+        errln!("thicket: warning: {}", on_one_line(warning));
+    }
+}
+
+/// Whether a command may read the configuration. The others are warned of variables before they
+/// run, because `thicket up` runs for long.
+fn may_read_configuration(command: &Command) -> bool {
+    match command {
+        Command::Config(args) => !args.defaults,
+        Command::Completions(_)
+        | Command::Man(_)
+        | Command::Presets { .. }
+        | Command::Up(_)
+        | Command::Down(_) => false,
+        _ => true,
+    }
 }
 
 /// Runs a command that needs no configuration. Returns `None` for any other command.

@@ -7,10 +7,19 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
+use super::environment::keys_of;
 use super::error::{ConfigError, did_you_mean, suggestion};
 
 /// Maximum number of problems that one read reports.
 const MAX_PROBLEMS: usize = 50;
+
+/// Maximum number of keys of other sections that an unknown section may have meant.
+const MAX_ELSEWHERE: usize = 3;
+
+/// What the standard library says of a text that is no address.
+const NO_ADDRESS: &str = "invalid socket address syntax";
+/// What an address must be.
+const ADDRESS: &str = "an IP address and a port, such as \"127.0.0.1:9464\"";
 
 /// Keys whose values must not be shown.
 const SECRETS: [&str; 3] = ["password", "token", "url"];
@@ -54,7 +63,28 @@ pub(super) fn extract_partly<T: DeserializeOwned>(
         let before = problems.len();
         for error in error {
             let path = path_of(&error);
-            problems.push(problem_of(&error.kind, &path, place, siblings));
+            let expected = match &error.kind {
+                Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                    let is_enum = expected.starts_with("enum ");
+                    let variants = if is_enum { variants_of::<T>(defaults, &own, &path) } else { None };
+                    variants.map_or_else(|| in_plain_words(expected).to_owned(), |all| one_of(all))
+                }
+                _ => String::new(),
+            };
+            let mut problem = problem_of(&error.kind, &expected, &path, place, siblings);
+            if let ConfigError::Invalid { problem, .. } = &mut problem {
+                if matches!(&error.kind, Kind::Message(text) if text == NO_ADDRESS) {
+                    let value = value_of(&own, &path).and_then(Value::as_str).unwrap_or_default();
+                    *problem = format!("is {value:?}, but must be {ADDRESS}");
+                }
+                if let ([name], "") = (path.as_slice(), place)
+                    && matches!(error.kind, Kind::UnknownField(..))
+                    && !problem.contains("did you mean")
+                {
+                    problem.push_str(&elsewhere(name, defaults));
+                }
+            }
+            problems.push(problem);
             if !remove(&mut own, &path) {
                 return (None, problems);
             }
@@ -116,7 +146,75 @@ pub(super) fn key_of(place: &str, path: &[String]) -> String {
     key
 }
 
-fn problem_of(kind: &Kind, path: &[String], place: &str, siblings: &[&str]) -> ConfigError {
+/// Returns the value of a key.
+fn value_of<'k>(keys: &'k Dict, path: &[String]) -> Option<&'k Value> {
+    let [first, rest @ ..] = path else { return None };
+    let value = keys.get(first)?;
+    if rest.is_empty() { Some(value) } else { value_of(value.as_dict()?, rest) }
+}
+
+/// Returns the texts that a key can have: reads it again with a text that is none of them.
+fn variants_of<T: DeserializeOwned>(
+    defaults: &Dict,
+    own: &Dict,
+    path: &[String],
+) -> Option<&'static [&'static str]> {
+    let probe = path
+        .iter()
+        .rev()
+        .fold(Value::from(""), |inner, name| Value::from(Dict::from([(name.clone(), inner)])));
+    let own = merged(own, probe.as_dict()?);
+    let keys = Figment::from(Serialized::defaults(defaults)).merge(Serialized::defaults(&own));
+    keys.extract::<T>().err()?.into_iter().find_map(|error| match error.kind {
+        Kind::UnknownVariant(_, known) if error.path == path => Some(known),
+        _ => None,
+    })
+}
+
+fn one_of(variants: &[&str]) -> String {
+    format!("one of {}", variants.join(", "))
+}
+
+/// Returns a question for the keys with this name in other sections, such as `postgres.retention` for
+/// a section `[retention]`.
+fn elsewhere(name: &str, defaults: &Dict) -> String {
+    let name = name.to_lowercase();
+    let keys = keys_of(defaults);
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let mut found: Vec<&str> = keys.iter().map(String::as_str).filter(|key| last(key) == name).collect();
+    if found.is_empty() {
+        let is_part = |key: &&str| last(key).split('_').any(|word| word == name);
+        found = keys.iter().map(String::as_str).filter(is_part).collect();
+    }
+    if (1..=MAX_ELSEWHERE).contains(&found.len()) {
+        format!("; did you mean {}?", found.join(" or "))
+    } else {
+        String::new()
+    }
+}
+
+/// Says what a value must be, in the words of a user instead of those of Rust.
+fn in_plain_words(expected: &str) -> &str {
+    match expected {
+        "a duration" => "a duration with a unit, such as \"5ms\" or \"4s\"",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "path string" => "a text in quotes",
+        "a sequence" => "a list",
+        "a map" => "a section",
+        "socket address" => ADDRESS,
+        struct_or_enum if struct_or_enum.starts_with("struct ") => "a section",
+        struct_or_enum if struct_or_enum.starts_with("enum ") => "one of its texts",
+        other => other,
+    }
+}
+
+fn problem_of(kind: &Kind, expected: &str, path: &[String], place: &str, siblings: &[&str]) -> ConfigError {
     let is_secret = path.last().is_some_and(|key| SECRETS.contains(&key.as_str()));
     let problem = match kind {
         Kind::UnknownField(name, known) => {
@@ -126,15 +224,10 @@ fn problem_of(kind: &Kind, path: &[String], place: &str, siblings: &[&str]) -> C
         Kind::UnknownVariant(name, known) => {
             format!("{name:?} is none of {}{}", known.join(", "), suggestion(name, known))
         }
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret => {
+        Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret => {
             format!("is not {expected} (a number needs quotes)")
         }
-        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            let expected = if expected == "a duration" {
-                "a duration with a unit, such as \"5ms\" or \"4s\""
-            } else {
-                expected
-            };
+        Kind::InvalidType(actual, _) | Kind::InvalidValue(actual, _) => {
             format!("is {}, but must be {expected}", shown(actual))
         }
         Kind::Message(text) => text.clone(),
@@ -151,8 +244,8 @@ fn shown(actual: &Actual) -> String {
         Actual::Signed(value) => value.to_string(),
         Actual::Float(value) => value.to_string(),
         Actual::Str(value) => format!("{value:?}"),
-        Actual::Seq => "an array".to_owned(),
-        Actual::Map => "a table".to_owned(),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a section".to_owned(),
         other => other.to_string(),
     }
 }

@@ -550,3 +550,42 @@ fn every_unreadable_file_of_a_secret_is_named_with_its_line() {
         ],
     );
 }
+
+#[test]
+fn a_key_in_capital_letters_or_in_another_section_is_suggested() {
+    for (text, expected) in [
+        ("[mqtt]\nURL = \"mqtt://a\"\n", "2: mqtt.URL: unknown key; did you mean url?"),
+        ("[Queue]\nlinger = \"5ms\"\n", "1: Queue: unknown key; did you mean queue?"),
+        ("[retention]\ndays = 5\n", "1: retention: unknown key; did you mean postgres.retention?"),
+        ("partitions = 5\n", "1: partitions: unknown key; did you mean queue.partitions?"),
+    ] {
+        assert_problems(text, &[], &[expected]);
+    }
+    let found = problems("[xyz]\n", &[]);
+    assert_eq!(found, ["1: xyz: unknown key"]);
+}
+
+#[test]
+fn what_a_value_must_be_is_said_in_plain_words() {
+    for (text, expected) in [
+        ("queue.partitions = 70000", "is 70000, but must be a whole number from 0 to 65535"),
+        ("queue.max_records = \"x\"", "is \"x\", but must be a whole number, 0 or more"),
+        ("sensors.new_at_once = -1", "is -1, but must be a whole number from 0 to 4294967295"),
+        ("detector.alarms_per_week = \"x\"", "is \"x\", but must be a number"),
+        ("mqtt.topics = \"a\"", "is \"a\", but must be a list"),
+        ("mqtt.units = 5", "is 5, but must be true or false"),
+        ("detector.clock = true", "is true, but must be one of off, auto, on"),
+        ("log.format = 5", "is 5, but must be one of text, json"),
+        ("log.format = \"huge\"", "\"huge\" is none of text, json"),
+        ("queue = 5", "is 5, but must be a section"),
+        (
+            "http.listen = \"localhost\"",
+            "is \"localhost\", but must be an IP address and a port, such as \"127.0.0.1:9464\"",
+        ),
+    ] {
+        let key = text.split(" = ").next().unwrap();
+        assert_eq!(problems(text, &[]), [format!("1: {key}: {expected}")]);
+    }
+    let found = problems("redis.url = \"redis://a:99999\"", &[]);
+    assert!(found[0].contains("the port must be a number up to 65535"), "{found:?}");
+}

@@ -84,6 +84,21 @@ fn every_problem_of_a_configuration_is_shown_at_once() {
 }
 
 #[test]
+fn every_command_warns_of_a_variable_that_is_no_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let variables = [("THICKET_MQTT_URL", "mqtt://a")];
+    let warned = [run("[quueue]\n", &["run"], &variables), run("", &["down", "--data", data], &variables)];
+    for output in warned {
+        let text = stderr(&output);
+        assert_eq!(text.matches("did you mean THICKET__MQTT__URL?").count(), 1, "{text}");
+    }
+    let refused = run("[log]\nlevel = \"inof\"\n", &["check", "--offline"], &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("thicket.toml:2: log.level: \"inof\" is no level"));
+}
+
+#[test]
 fn completions_man_pages_and_the_version_need_no_configuration() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run("not toml", &["completions", shell], &[]);
