@@ -106,12 +106,22 @@ fn may_follow(problem: &ConfigError, cause: &ConfigError) -> bool {
     let section_of_key = key.rsplit_once('.').map_or("", |(section, _)| section);
     meant.chain([own_name.strip_suffix("_file").unwrap_or(own_name)]).any(|name| {
         let cause = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
-        let is_below =
-            key.strip_prefix(&cause).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        is_below
-            || problem.contains(&without_index(&cause))
-            || (section == section_of_key && names(problem, name))
+        let is_same =
+            [key, &of_broker(key)].into_iter().any(|key| is_below(key, &cause) || is_below(&cause, key));
+        let named = without_index(&cause);
+        let named = if named.contains('.') { named } else { named + "." };
+        is_same || problem.contains(&named) || (section == section_of_key && names(problem, name))
     })
+}
+
+/// Whether a key is another one, or one below it.
+fn is_below(key: &str, above: &str) -> bool {
+    key.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Returns the key of the broker whose value a subscription inherits.
+fn of_broker(key: &str) -> String {
+    key.split('.').filter(|part| !part.starts_with("subscriptions[")).collect::<Vec<_>>().join(".")
 }
 
 /// Whether a text names a key.
@@ -121,8 +131,9 @@ fn names(text: &str, name: &str) -> bool {
 
 /// Returns a key of `mqtt[1].subscriptions[0]` as a text names it: `mqtt.max_age`.
 fn without_index(key: &str) -> String {
+    let key = of_broker(key);
     let parts = key.split('.').map(|part| part.split_once('[').map_or(part, |(part, _)| part));
-    parts.filter(|part| *part != "subscriptions").collect::<Vec<_>>().join(".")
+    parts.collect::<Vec<_>>().join(".")
 }
 
 fn lines(problems: &[ConfigError]) -> String {

@@ -67,7 +67,7 @@ pub(super) fn extract_partly<T: DeserializeOwned>(
                 Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
                     let is_enum = expected.starts_with("enum ");
                     let variants = if is_enum { variants_of::<T>(defaults, &own, &path) } else { None };
-                    variants.map_or_else(|| in_plain_words(expected).to_owned(), |all| one_of(all))
+                    variants.map_or_else(|| in_plain_words(expected).to_owned(), one_of)
                 }
                 _ => String::new(),
             };
@@ -106,12 +106,19 @@ fn path_of(error: &figment::Error) -> Vec<String> {
     path
 }
 
-/// Removes a key. If the path leads into an array, removes the key of the array.
+/// Removes a key, also of a table in an array. If the path leads to an element of an array, removes
+/// the key of the array.
 fn remove(keys: &mut Dict, path: &[String]) -> bool {
     let [first, rest @ ..] = path else { return false };
-    if let Some(Value::Dict(_, inner)) = keys.get_mut(first)
-        && remove(inner, rest)
-    {
+    let is_removed = match (keys.get_mut(first), rest) {
+        (Some(Value::Dict(_, inner)), rest) => remove(inner, rest),
+        (Some(Value::Array(_, elements)), [index, rest @ ..]) => {
+            let element = index.parse().ok().and_then(|index: usize| elements.get_mut(index));
+            if let Some(Value::Dict(_, inner)) = element { remove(inner, rest) } else { false }
+        }
+        _ => false,
+    };
+    if is_removed {
         return true;
     }
     keys.remove(first).is_some()
@@ -218,6 +225,8 @@ fn problem_of(kind: &Kind, expected: &str, path: &[String], place: &str, sibling
     let is_secret = path.last().is_some_and(|key| SECRETS.contains(&key.as_str()));
     let problem = match kind {
         Kind::UnknownField(name, known) => {
+            // A table within the struct has no siblings.
+            let siblings = if path.len() == 1 { siblings } else { &[] };
             let known: Vec<&str> = known.iter().chain(siblings).copied().collect();
             format!("unknown key{}", did_you_mean(name, &known))
         }
@@ -225,7 +234,7 @@ fn problem_of(kind: &Kind, expected: &str, path: &[String], place: &str, sibling
             format!("{name:?} is none of {}{}", known.join(", "), suggestion(name, known))
         }
         Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret => {
-            format!("is not {expected} (a number needs quotes)")
+            format!("must be {expected}")
         }
         Kind::InvalidType(actual, _) | Kind::InvalidValue(actual, _) => {
             format!("is {}, but must be {expected}", shown(actual))

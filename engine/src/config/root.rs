@@ -102,8 +102,7 @@ impl Config {
             .map_err(|error| ConfigError::invalid(&place, &error.to_string()))?
             .into_dict()
             .unwrap_or_default();
-        let (config, mut problems) =
-            extract_partly::<DetectorConfig>(&defaults, overrides, &place, &["sensors"]);
+        let (config, problems) = extract_partly::<DetectorConfig>(&defaults, overrides, &place, &["sensors"]);
         let found = config.as_ref().map_or(Ok(()), DetectorConfig::validate);
         let mut found = found
             .map_err(|error| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string()));
@@ -111,9 +110,7 @@ impl Config {
             let problem = "name a sensor pattern, such as \"site-1/*\"";
             found = all_of([found, Err(ConfigError::invalid(&format!("{place}.sensors"), problem))]);
         }
-        if let Err(error) = and_independent(std::mem::take(&mut problems), found) {
-            return Err(error);
-        }
+        and_independent(problems, found)?;
         let both = sensors.zip(config).map(|(sensors, config)| DetectorRule { sensors, config });
         both.ok_or(ConfigError::Several(Vec::new()))
     }

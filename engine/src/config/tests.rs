@@ -509,6 +509,33 @@ url = \"http://a\"
 }
 
 #[test]
+fn a_wrong_broker_does_not_hide_the_problems_of_another() {
+    let text = "[[mqtt]]
+subscriptions = 5
+[[mqtt]]
+topics = [\"a\"]
+ignore = [{ topic = 1 }, { x = 2 }]
+version = 4
+[[mqtt.subscriptions]]
+preset = \"tasmotta\"
+max_depth = 99
+";
+    assert_problems(
+        text,
+        &[],
+        &[
+            "2: mqtt[0].subscriptions: must be tables",
+            "4: mqtt[1].topics: move it to the subscriptions",
+            "5: mqtt[1].ignore[0].topic: is 1, but must be a text in quotes",
+            "5: mqtt[1].ignore[1].x: unknown key",
+            "6: mqtt[1].version: must be \"auto\", 3 or 5",
+            "8: mqtt[1].subscriptions[0].preset:",
+            "9: mqtt[1].subscriptions[0].max_depth:",
+        ],
+    );
+}
+
+#[test]
 fn a_default_that_stands_for_a_wrong_key_causes_no_other_problem() {
     for (text, expected) in [
         ("[queue]\npartitons = 200\n[shards]\ncount = 100\n", "2: queue.partitons: unknown key"),

@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for VersionSetting {
             }
             _ => None,
         };
-        known.ok_or_else(|| serde::de::Error::custom("mqtt.version must be \"auto\", 3 or 5"))
+        known.ok_or_else(|| serde::de::Error::custom("must be \"auto\", 3 or 5"))
     }
 }
 

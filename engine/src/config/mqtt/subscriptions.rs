@@ -26,18 +26,15 @@ pub(super) fn merge_partly(
 ) -> (Vec<MessageConfig>, Vec<ConfigError>) {
     let preset = own.get("preset").and_then(Value::as_str).filter(|preset| !preset.is_empty());
     let presets = preset.map_or_else(|| Ok(vec![Dict::new()]), presets::subscriptions_of);
-    let presets = match presets {
-        Ok(presets) => presets,
-        Err(error) => {
-            let problem = ConfigError::invalid(&format!("{place}.preset"), &error.to_string());
-            return (Vec::new(), vec![problem]);
-        }
-    };
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    let presets = presets.unwrap_or_else(|error| {
+        problems.push(ConfigError::invalid(&format!("{place}.preset"), &error.to_string()));
+        vec![Dict::new()]
+    });
     let broker = match Value::serialize(broker) {
         Ok(broker) => broker.into_dict().unwrap_or_default(),
         Err(error) => return (Vec::new(), vec![ConfigError::invalid(place, &error.to_string())]),
     };
-    let (mut all, mut problems) = (Vec::new(), Vec::new());
     for preset in presets {
         let (read, found) = extract_partly(&merged(&broker, &preset), own.clone(), place, &[]);
         all.extend(read);
