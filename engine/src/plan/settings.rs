@@ -67,18 +67,14 @@ impl Settings {
     /// Returns the settings as a part of a configuration file.
     pub(super) fn toml(&self) -> String {
         let Self { partitions, shards, max_detectors, memory_mib, checkpoint_memory_mib, .. } = self;
-        let mut sensors = String::new();
-        if let Some(max) = self.sensors_max {
-            sensors += &format!("max = {max}\n");
-        }
-        if let Some(new) = self.sensors_new_at_once {
-            sensors += &format!(
+        let max = self.sensors_max.map(|max| format!("max = {max}\n"));
+        let at_once = self.sensors_new_at_once.map(|new| {
+            format!(
                 "new_at_once = {new}  # for the first start, when all sensors are new; remove it afterwards\n"
-            );
-        }
-        if !sensors.is_empty() {
-            sensors = format!("\n[sensors]\n{sensors}");
-        }
+            )
+        });
+        let lines: String = max.into_iter().chain(at_once).collect();
+        let sensors = if lines.is_empty() { lines } else { format!("\n[sensors]\n{lines}") };
         format!(
             "[queue]\npartitions = {partitions}  # fixed at the first start\n\n\
              [shards]\ncount = {shards}\nmax_detectors = {max_detectors}\nmemory = \"{memory_mib}MiB\"\n\n\
