@@ -256,12 +256,16 @@ impl HttpConfig {
         let hosts = named_port.map_or(Ok(()), |host| {
             Err(ConfigError::invalid("http.hosts", &format!("{host} must be a name without a port")))
         });
-        all_of([
-            hosts,
-            read_token("http.read_token_file", &self.read_token_file).map(drop),
-            read_token("http.operate_token_file", &self.operate_token_file).map(drop),
-            self.tls.validate(),
-        ])
+        let read = read_token("http.read_token_file", &self.read_token_file);
+        let operate = read_token("http.operate_token_file", &self.operate_token_file);
+        let is_shared = matches!((&read, &operate), (Ok(Some(read)), Ok(Some(operate))) if read == operate);
+        let differ = if is_shared {
+            let problem = "must hold another token than http.read_token_file, whose holders may only read";
+            Err(ConfigError::invalid("http.operate_token_file", problem))
+        } else {
+            Ok(())
+        };
+        all_of([hosts, read.map(drop), operate.map(drop), differ, self.tls.validate()])
     }
 }
 

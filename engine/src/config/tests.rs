@@ -377,6 +377,17 @@ fn the_files_of_tokens_are_read_and_every_problem_with_them_is_shown() {
 }
 
 #[test]
+fn a_token_that_may_read_is_not_the_one_that_may_label() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a token of 16 or more\n").unwrap();
+    let path = file.path().display();
+    let text = format!("[http]\nread_token_file = \"{path}\"\noperate_token_file = \"{path}\"\n");
+    let problems = problems(&text, &[]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("3: http.operate_token_file: must hold another token"), "{problems:?}");
+}
+
+#[test]
 fn a_wrong_route_is_named_by_line_and_key_and_its_secrets_may_be_in_files() {
     let first = "[[notify.routes]]\nname = \"a\"\nurl = \"https://host/x\"\n";
     let second = |keys: &str| problems(&format!("{first}\n[[notify.routes]]\n{keys}"), &[]);

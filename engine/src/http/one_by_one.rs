@@ -20,14 +20,25 @@ pub(super) struct OneByOne<T> {
     /// Bytes that were read from the transport and not handed over.
     held: Vec<u8>,
     head: Head,
-    /// Whether the last thing that was handed over is the end of a head.
-    is_after_head: bool,
-    /// Whether the request has no body, and no answer was written yet.
-    awaits_answer: bool,
+    turn: Turn,
     /// Whether the transport has not taken everything that was to be written.
     is_unsent: bool,
     /// Whether a read waits for a write.
     is_waiting: bool,
+}
+
+/// What is handed over next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// What the client has sent.
+    Read,
+    /// None at first: the last byte that was handed over is the end of a head.
+    AfterHead {
+        /// Whether a body may follow.
+        has_body: bool,
+    },
+    /// None until an answer is written.
+    Answer,
 }
 
 /// The position in the head of a request: it ends with an empty line. In a body, empty lines only
@@ -61,9 +72,9 @@ impl Head {
         (bytes.len(), false)
     }
 
-    /// Whether a request with this head has no body.
-    fn has_no_body(&self) -> bool {
-        self.start.starts_with(b"GET ") || self.start == b"HEAD "
+    /// Whether a request with this head may have a body.
+    fn has_body(&self) -> bool {
+        !self.start.starts_with(b"GET ") && self.start != b"HEAD "
     }
 }
 
@@ -73,8 +84,7 @@ impl<T> OneByOne<T> {
             transport,
             held: Vec::new(),
             head: Head::default(),
-            is_after_head: false,
-            awaits_answer: false,
+            turn: Turn::Read,
             is_unsent: false,
             is_waiting: false,
         }
@@ -87,8 +97,7 @@ impl<T> OneByOne<T> {
         buffer.put_slice(&self.held[..bytes]);
         self.held.drain(..bytes);
         if is_end {
-            let head = std::mem::take(&mut self.head);
-            (self.is_after_head, self.awaits_answer) = (true, head.has_no_body());
+            self.turn = Turn::AfterHead { has_body: std::mem::take(&mut self.head).has_body() };
         }
     }
 
@@ -96,7 +105,7 @@ impl<T> OneByOne<T> {
     fn note_write(&mut self, written: &Poll<io::Result<usize>>, length: usize, context: &Context<'_>) {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                (self.is_unsent, self.awaits_answer) = (*bytes < length, false);
+                (self.is_unsent, self.turn) = (*bytes < length, Turn::Read);
                 if std::mem::take(&mut self.is_waiting) {
                     context.waker().wake_by_ref();
                 }
@@ -114,11 +123,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for OneByOne<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // The server reads until there is no more, and only then looks at what it has read.
-        if std::mem::take(&mut self.is_after_head) {
+        if let Turn::AfterHead { has_body } = self.turn {
+            self.turn = if has_body { Turn::Read } else { Turn::Answer };
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.awaits_answer || self.is_unsent {
+        if self.turn == Turn::Answer || self.is_unsent {
             self.is_waiting = true;
             return Poll::Pending;
         }
