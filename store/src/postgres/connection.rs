@@ -44,7 +44,7 @@ pub type PooledConnection = Object<AsyncPgConnection>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The pool has no connection.
-    #[error("postgresql: {0}")]
+    #[error("postgresql gives no connection: {}", cause_of(.0))]
     Pool(#[from] PoolError),
     /// The query failed.
     #[error("postgresql: {0}")]
@@ -55,6 +55,14 @@ pub enum StoreError {
     /// A stored field set is missing or invalid.
     #[error("a stored field set is damaged: {0}")]
     FieldSet(String),
+}
+
+/// Returns why there is no connection, without the words of the pool.
+fn cause_of(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// Connects with the settings that the commit point needs: PostgreSQL reports a commit only once it
