@@ -12,6 +12,9 @@ use thicket_schema::{FieldSet, Flag, SensorId, Timestamp};
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::field_sets::FieldSets;
 
+/// A reading that is less than this behind its arrival is on time, in µs.
+const ON_TIME_MICROS: i64 = 60_000_000;
+
 /// The state of a sensor's time that cannot be read from its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockState {
@@ -233,7 +236,9 @@ pub struct ClockAhead {
 }
 
 /// Returns the sensors with a reading since `since` that had at least `late` late readings in a
-/// row, or whose time has begun again; those that are furthest behind first.
+/// row, or whose time has begun again; those that are furthest behind first. A sensor whose time has
+/// begun again and whose readings arrive on time is not behind: its clock, or the engine's, was ahead
+/// before and is right now.
 pub async fn clocks_behind(
     connection: &mut AsyncPgConnection,
     late: u32,
@@ -243,12 +248,13 @@ pub async fn clocks_behind(
     sql_query(
         "SELECT s.name AS sensor, c.late, c.since, c.behind_us, c.ahead_of
          FROM sensor_clocks c JOIN sensors s ON s.id = c.sensor
-         WHERE (c.late >= $1 OR c.ahead_of IS NOT NULL) AND c.updated >= $2
+         WHERE (c.late >= $1 OR (c.ahead_of IS NOT NULL AND c.behind_us >= $4)) AND c.updated >= $2
          ORDER BY c.behind_us DESC, s.name LIMIT $3",
     )
     .bind::<Integer, _>(i32::try_from(late).unwrap_or(i32::MAX))
     .bind::<Timestamptz, _>(since)
     .bind::<BigInt, _>(limit)
+    .bind::<BigInt, _>(ON_TIME_MICROS)
     .load(connection)
     .await
 }

@@ -140,6 +140,13 @@ async fn clocks_that_are_behind_or_ahead_are_named() {
         ("pump", 86_400_000_000, Some(day))
     );
     assert!(clocks_behind(&mut connection, 20, at(1_450.0), 10).await.unwrap().is_empty(), "it is silent");
+    server.execute("UPDATE sensor_clocks SET behind_us = 59999999").await;
+    assert!(
+        clocks_behind(&mut connection, 20, day, 10).await.unwrap().is_empty(),
+        "its readings are on time"
+    );
+    server.execute("UPDATE sensor_clocks SET late = 20").await;
+    assert_eq!(clocks_behind(&mut connection, 20, day, 10).await.unwrap().len(), 1);
     let ahead = clocks_ahead(&mut connection, at(0.0), 10).await.unwrap();
     assert_eq!((ahead[0].topic.as_str(), ahead[0].refused), ("a/b", 2));
     assert_eq!((ahead[0].since, ahead[0].ahead_us), (day, Some(60 * MINUTE)));
