@@ -159,7 +159,7 @@ async fn poll(
         tracing::warn!(
             topic,
             refused,
-            ahead = clock.seconds,
+            ahead = clock.seconds.map(duration),
             "the clock of a sensor is ahead: its messages are refused because their time is in the future; see mqtt.max_future"
         );
     }

@@ -108,7 +108,7 @@ fn of_owner(metrics: &Metrics) -> Option<String> {
         return None;
     }
     Some(match metrics.partitions_refused.get() {
-        0 => "no partition is this node's yet".to_owned(),
+        0 => "this node owns no partition now".to_owned(),
         refused => format!(
             "this build leaves {refused} partitions to a newer one, which has scored them or has written entries of their logs; run that build, or a newer one"
         ),

@@ -11,9 +11,9 @@ use crate::terminal::{is_unsafe, shown_json};
 /// Filters for libraries. They hold unless the level names the library.
 ///
 /// The start messages of the HTTP server are of no use, and it logs each request that it cannot read:
-/// any client could fill the log. The client of Redis logs each lost
-/// connection in its own words; the engine says it in words of its own.
-const LIBRARIES: &str = "actix_server=warn,actix_http=off,fred=error";
+/// any client could fill the log. The clients of Redis and of the broker log lost connections and
+/// refusals in their own words; the engine says them in words of its own.
+const LIBRARIES: &str = "actix_server=warn,actix_http=off,fred=error,rumqttc=error";
 
 /// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
