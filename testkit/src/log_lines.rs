@@ -28,7 +28,7 @@ pub const BROKER_AWAY: LogLine = LogLine::of("no connection to the broker", "act
 /// A broker cannot be reached while the engine waits for its stores.
 pub const BROKER_MISSING: LogLine = LogLine::of("the broker cannot be reached", "engine/src/brokers.rs");
 /// Redis does not answer the questions of the engine.
-pub const REDIS_SILENT: LogLine = LogLine::of("redis at ", "engine/src/stores.rs");
+pub const REDIS_SILENT: LogLine = LogLine::of("redis at ", "engine/src/stores_watch.rs");
 /// The ingress is connected to a broker.
 pub const CONNECTED: LogLine = LogLine::of("connected to the broker", "actors/src/source/session.rs");
 /// Another client has the client id of the ingress.

@@ -1,10 +1,9 @@
 //! Settings in environment variables, and in files that variables or keys name.
 
 use figment::value::{Dict, Value};
-use serde::Serialize;
 
 use super::error::{ConfigError, most_similar};
-use super::extract::key_of;
+use super::keys::key_of;
 use super::origins::Origins;
 
 /// The beginning of the variables with settings.
@@ -135,23 +134,6 @@ pub(crate) fn unknown_variables(variables: impl Iterator<Item = String>, known: 
         format!("the environment variable {name} is no setting{meant}")
     };
     variables.filter(is_unknown).map(warning).collect()
-}
-
-/// Returns the keys that have values, such as `mqtt.tls.ca`.
-pub(crate) fn keys_of(keys: &impl Serialize) -> Vec<String> {
-    fn add(all: &mut Vec<String>, place: &str, value: &Value) {
-        match value {
-            Value::Dict(_, keys) => keys.iter().for_each(|(name, value)| {
-                add(all, &if place.is_empty() { name.clone() } else { format!("{place}.{name}") }, value);
-            }),
-            _ => all.push(place.to_owned()),
-        }
-    }
-    let mut all = Vec::new();
-    if let Ok(value) = Value::serialize(keys) {
-        add(&mut all, "", &value);
-    }
-    all
 }
 
 /// Returns the path of the secret that a path names the file of: `mqtt.password` for

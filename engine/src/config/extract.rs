@@ -7,8 +7,8 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
-use super::environment::keys_of;
 use super::error::{ConfigError, did_you_mean, suggestion};
+use super::keys::{key_of, keys_of};
 
 /// Maximum number of problems that one read reports.
 const MAX_PROBLEMS: usize = 50;
@@ -135,22 +135,6 @@ pub(super) fn merged(below: &Dict, above: &Dict) -> Dict {
         keys.insert(name.clone(), merged);
     }
     keys
-}
-
-/// Joins a place and a path: `detectors[0]` and `points` are `detectors[0].points`.
-pub(super) fn key_of(place: &str, path: &[String]) -> String {
-    let mut key = place.to_owned();
-    for part in path {
-        if part.parse::<usize>().is_ok() {
-            key.extend(["[", part, "]"]);
-        } else {
-            if !key.is_empty() {
-                key.push('.');
-            }
-            key.push_str(part);
-        }
-    }
-    key
 }
 
 /// Returns the value of a key.

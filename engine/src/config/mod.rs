@@ -7,7 +7,7 @@
 //!   notifications.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
-//!   value. `problems`: all problems, each with its place.
+//!   value. `problems`: all problems, each with its place. `keys`: the names of keys.
 //! - `memory`: bounds of memory. `machine`: the memory that the process may use.
 //! - `tls`: the settings of TLS connections. `log_level`: the check of `log.level`.
 
@@ -15,6 +15,7 @@ mod duration;
 mod environment;
 mod error;
 mod extract;
+mod keys;
 mod log_level;
 mod machine;
 mod memory;

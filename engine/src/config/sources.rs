@@ -9,6 +9,7 @@ use figment::value::Dict;
 use super::environment;
 use super::error::{ConfigError, and_independent};
 use super::extract::{extract_partly, merged};
+use super::keys::keys_of;
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
 use super::problems::ConfigProblems;
@@ -57,7 +58,7 @@ pub(super) fn load_from(
 
 /// Returns the keys of the shipped defaults that have a value.
 pub(crate) fn default_keys() -> Vec<String> {
-    environment::keys_of(&defaults())
+    keys_of(&defaults())
 }
 
 /// Returns the shipped defaults as text.
