@@ -75,7 +75,7 @@ lint: ## Check formatting and lints
 
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-nightly: sanitize fuzz deny crash ## What takes too long for make test: sanitizer, fuzzers, advisories, crashes
+nightly: sanitize fuzz deny crash compose-test ## What takes too long for make test: sanitizer, fuzzers, advisories, crashes, the composition
 
 # A target of its own keeps build scripts and macros free of the sanitizer. tests/allocation.rs brings its own allocator, and counts;
 # the reference cases are many and long, and take the same paths.
