@@ -269,17 +269,14 @@ impl PartitionKeeper {
                 if let Some(repeated) = complaints::due("claim partitions", &error) {
                     tracing::warn!(%error, repeated, "cannot claim partitions; retrying");
                 }
-                // A node that shuts down tries no more, and one that fails for long leaves its share to
-                // the other nodes: it releases the leases that it has won.
-                let leases = if self.leaving || self.leaves_share(Instant::now()) {
-                    asked_for.to_vec()
-                } else {
-                    Vec::new()
-                };
+                // A node that shuts down tries no more. One that fails for long releases the leases that
+                // it has won.
+                let leaves_share = self.failing.note_failure(&stores, &self.shares, Instant::now());
+                let leases = if self.leaving || leaves_share { asked_for.to_vec() } else { Vec::new() };
                 return Box::pin(async move { stores.release(&leases).await });
             }
         };
-        self.failing.end();
+        self.failing.note_success();
         if self.leaving {
             // The shutdown began during the claim. No shard has read these partitions, so the
             // record of the last shutdown stays as it was.
@@ -308,11 +305,6 @@ impl PartitionKeeper {
         self.count_refused();
         self.stores.metrics.refresh();
         Box::pin(async move { stores.release(&refused).await })
-    }
-
-    /// Notes a claim that has failed. Returns whether this node leaves its share to other nodes.
-    fn leaves_share(&mut self, now: Instant) -> bool {
-        self.failing.leaves_share(&self.stores, self.shares.nodes(), now)
     }
 
     fn shard(&self, partition: PartitionId) -> &ShardHandle {

@@ -77,6 +77,11 @@ impl Shares {
         self.nodes.len()
     }
 
+    /// Returns the number of live nodes whose names are before that of this one.
+    pub(super) fn rank(&self) -> usize {
+        self.nodes.iter().take_while(|node| **node < self.node).count()
+    }
+
     /// Returns the number of partitions in the share of this node.
     pub(super) fn assigned(&self) -> usize {
         self.owners.iter().filter(|owner| **owner == self.node).count()

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::stores::KeeperStores;
+use crate::ownership::shares::Shares;
 
 /// How long a node stays without its share at least, in lease TTLs: the other nodes have taken its
 /// partitions by then. They wait one TTL until the nodes are settled.
@@ -20,16 +21,21 @@ pub(super) struct FailingClaims {
 
 impl FailingClaims {
     /// Notes a claim that has succeeded.
-    pub(super) fn end(&mut self) {
+    pub(super) fn note_success(&mut self) {
         self.since = None;
     }
 
-    /// Notes a claim that has failed, with the number of live nodes. Returns whether this node leaves
-    /// its share to other nodes. If there are none, it keeps its leases and tries again.
-    pub(super) fn leaves_share(&mut self, stores: &KeeperStores, nodes: usize, now: Instant) -> bool {
+    /// Notes a claim that has failed, and leaves the share of this node to others if claims have
+    /// failed for long. Returns whether it does. If there are no other nodes, it keeps its leases and
+    /// tries again.
+    ///
+    /// The claims of all nodes fail if it is PostgreSQL that refuses them. So the nodes leave one
+    /// after another, and the last one stays.
+    pub(super) fn note_failure(&mut self, stores: &KeeperStores, shares: &Shares, now: Instant) -> bool {
         let ttl = stores.leases.ttl();
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) < ttl || nodes < 2 {
+        let patience = ttl * (shares.rank() as u32 + 1);
+        if now.saturating_duration_since(since) < patience || shares.nodes() < 2 {
             return false;
         }
         self.since = None;

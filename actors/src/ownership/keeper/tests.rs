@@ -150,6 +150,30 @@ async fn leases_are_kept_after_a_failed_claim_and_released_by_a_node_that_shuts_
     assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
 }
 
+/// A claim fails. Returns whether the node leaves its share.
+fn fails_at(keeper: &mut PartitionKeeper, now: Instant) -> bool {
+    keeper.failing.note_failure(&keeper.stores, &keeper.shares, now)
+}
+
+#[actix_rt::test]
+async fn of_two_nodes_whose_claims_fail_from_the_same_moment_one_leaves_first() {
+    let (mut first, _, _) = new_keeper();
+    let (mut second, _, _) = new_keeper();
+    let (mut view, now) = (View::default(), Instant::now());
+    view.note(["a".to_owned(), "b".to_owned()].into(), now);
+    let ttl = first.stores.leases.ttl();
+    for (keeper, name) in [(&mut first, "a"), (&mut second, "b")] {
+        keeper.shares = Shares::new(name.to_owned(), 2, ttl);
+        keeper.shares.update(&view, now);
+        assert!(!fails_at(keeper, now));
+    }
+    assert!(fails_at(&mut first, now + ttl) && !fails_at(&mut second, now + ttl));
+    // The heartbeat of the first one is gone by then.
+    view.note(["b".to_owned()].into(), now);
+    second.shares.update(&view, now);
+    assert!(!fails_at(&mut second, now + 9 * ttl));
+}
+
 #[actix_rt::test]
 async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until_others_have_taken_it() {
     let (mut keeper, _, _) = new_keeper();
@@ -162,7 +186,7 @@ async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until
     assert!(keeper.wanted(Instant::now()).contains(&own), "the claim is tried again");
 
     let later = Instant::now() + ttl;
-    assert!(keeper.leaves_share(later));
+    assert!(fails_at(&mut keeper, later));
     assert!(keeper.stores.renewal.nodes().is_paused());
     assert_eq!(keeper.wanted(later), []);
     assert!(
@@ -173,8 +197,8 @@ async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until
 
     keeper.stores.renewal.nodes().resume();
     assert!(!keeper.failing.is_probe_due(&keeper.stores, later + 4 * ttl), "it is not paused");
-    assert!(!keeper.leaves_share(later + 5 * ttl), "the time begins again");
-    assert!(keeper.leaves_share(later + 6 * ttl));
+    assert!(!fails_at(&mut keeper, later + 5 * ttl), "the time begins again");
+    assert!(fails_at(&mut keeper, later + 6 * ttl));
 }
 
 #[actix_rt::test]
@@ -182,7 +206,7 @@ async fn the_leases_of_a_share_that_is_left_are_released() {
     let (mut keeper, _, _) = new_keeper();
     share_with_another(&mut keeper);
     let ttl = keeper.stores.leases.ttl();
-    assert!(!keeper.leaves_share(Instant::now().checked_sub(ttl).unwrap()));
+    assert!(!fails_at(&mut keeper, Instant::now().checked_sub(ttl).unwrap()));
     let release = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
     assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
 }
@@ -193,10 +217,10 @@ async fn a_node_without_others_keeps_its_share_while_its_claims_fail() {
     let ttl = keeper.stores.leases.ttl();
     keeper.stores.renewal.join();
     let now = Instant::now();
-    assert!(!keeper.leaves_share(now) && !keeper.leaves_share(now + 10 * ttl));
+    assert!(!fails_at(&mut keeper, now) && !fails_at(&mut keeper, now + 10 * ttl));
     assert!(!keeper.stores.renewal.nodes().is_paused());
     share_with_another(&mut keeper);
-    assert!(keeper.leaves_share(now + 10 * ttl), "another node has joined");
+    assert!(fails_at(&mut keeper, now + 10 * ttl), "another node has joined");
 }
 
 #[actix_rt::test]
@@ -204,9 +228,9 @@ async fn a_claim_that_succeeds_ends_the_count_of_failures() {
     let (mut keeper, _, _) = new_keeper();
     share_with_another(&mut keeper);
     let (ttl, now) = (keeper.stores.leases.ttl(), Instant::now());
-    assert!(!keeper.leaves_share(now));
+    assert!(!fails_at(&mut keeper, now));
     drop(keeper.on_claimed(&[P], Ok(vec![claimed(5)])));
-    assert!(!keeper.leaves_share(now + ttl));
+    assert!(!fails_at(&mut keeper, now + ttl));
 }
 
 #[actix_rt::test]
@@ -226,7 +250,7 @@ async fn a_drain_releases_leases_whose_partitions_are_not_claimed_yet() {
 
 /// Another node has joined, and the nodes have settled. Returns the partition that it should own.
 fn share_with_another(keeper: &mut PartitionKeeper) -> PartitionId {
-    let nodes = [keeper.stores.leases.node().to_string(), "another".to_owned()];
+    let nodes = [keeper.stores.leases.node().to_string(), "other".to_owned()];
     let mut view = View::default();
     view.note(nodes.into(), Instant::now());
     keeper.shares.update(&view, Instant::now());
