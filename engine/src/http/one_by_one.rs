@@ -13,13 +13,17 @@ const BUFFER: usize = 4_096;
 
 /// Hands the head of a request over alone. What follows waits
 ///
-/// - after `GET` and `HEAD`, which have no body, until an answer is written,
+/// - after `GET` and `HEAD`, which have no body, until an answer is written. After another request,
+///   the next one may be the rest of its body, and does not wait.
 /// - until everything that was written is sent.
 pub(super) struct OneByOne<T> {
     transport: T,
     /// Bytes that were read from the transport and not handed over.
     held: Vec<u8>,
     head: Head,
+    /// Whether the bytes may be those of a body: a request was handed over that may have one, and
+    /// nothing was written since.
+    may_be_body: bool,
     turn: Turn,
     /// Whether the transport has not taken everything that was to be written.
     is_unsent: bool,
@@ -41,8 +45,8 @@ enum Turn {
     Answer,
 }
 
-/// The position in the head of a request: it ends with an empty line. In a body, empty lines only
-/// divide what is handed over.
+/// The position in the head of a request: it ends with an empty line. A body is taken for heads, which
+/// only divides what is handed over.
 #[derive(Debug, Default)]
 struct Head {
     /// The first bytes of its first line.
@@ -84,6 +88,7 @@ impl<T> OneByOne<T> {
             transport,
             held: Vec::new(),
             head: Head::default(),
+            may_be_body: false,
             turn: Turn::Read,
             is_unsent: false,
             is_waiting: false,
@@ -97,7 +102,8 @@ impl<T> OneByOne<T> {
         buffer.put_slice(&self.held[..bytes]);
         self.held.drain(..bytes);
         if is_end {
-            self.turn = Turn::AfterHead { has_body: std::mem::take(&mut self.head).has_body() };
+            self.may_be_body |= std::mem::take(&mut self.head).has_body();
+            self.turn = Turn::AfterHead { has_body: self.may_be_body };
         }
     }
 
@@ -105,7 +111,7 @@ impl<T> OneByOne<T> {
     fn note_write(&mut self, written: &Poll<io::Result<usize>>, length: usize, context: &Context<'_>) {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                (self.is_unsent, self.turn) = (*bytes < length, Turn::Read);
+                (self.is_unsent, self.turn, self.may_be_body) = (*bytes < length, Turn::Read, false);
                 if std::mem::take(&mut self.is_waiting) {
                     context.waker().wake_by_ref();
                 }
@@ -165,6 +171,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for OneByOne<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
     use futures_util::FutureExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
@@ -204,6 +214,42 @@ mod tests {
         assert_eq!(read(&mut server), "", "the server looks at what it has read");
         let body: Vec<String> = std::iter::repeat_with(|| read(&mut server)).take(9).collect();
         assert_eq!(body.concat(), "{\n\n}\r\n\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_looks_like_a_request_is_read_to_its_end() {
+        let (_client, mut server) = connection("POST / HTTP/1.1\r\n\r\nGET a\n\nGET b\n\nc").await;
+        let read: Vec<String> = std::iter::repeat_with(|| read(&mut server)).take(9).collect();
+        assert_eq!(read.concat(), "POST / HTTP/1.1\r\n\r\nGET a\n\nGET b\n\nc");
+    }
+
+    /// Counts how often a task is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_server_is_woken_for_what_waits() {
+        let (_client, mut server) = connection("GET /a HTTP/1.1\n\nGET /b HTTP/1.1\n\n").await;
+        assert_eq!(read(&mut server), "GET /a HTTP/1.1\n\n");
+        let wakes = Arc::<Wakes>::default();
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut context = Context::from_waker(&waker);
+        let mut poll = |server: &mut OneByOne<DuplexStream>| {
+            let mut bytes = [0; 64];
+            let is_ready = Pin::new(server).poll_read(&mut context, &mut ReadBuf::new(&mut bytes)).is_ready();
+            (is_ready, wakes.0.load(Ordering::Relaxed))
+        };
+        assert_eq!(poll(&mut server), (false, 1), "the server looks at the request");
+        assert_eq!(poll(&mut server), (false, 1), "there is no answer");
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut server).poll_write(&mut context, b"a").is_ready());
+        assert_eq!(poll(&mut server), (true, 2));
     }
 
     #[tokio::test]
