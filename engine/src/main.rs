@@ -74,15 +74,13 @@ fn main() -> ExitCode {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
+    // Those of the engine are for its log.
     let warnings = warnings_of_variables();
-    let is_warned = !may_read_configuration(&cli.command);
-    if is_warned {
+    let is_engine = matches!(cli.command, Command::Run);
+    if !is_engine {
         show(&warnings);
     }
     if let Some(result) = without_configuration(&cli) {
-        if !is_warned {
-            show(&warnings);
-        }
         return ended(result);
     }
     let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
@@ -91,7 +89,9 @@ fn main() -> ExitCode {
             for line in problems.lines() {
                 errln!("thicket: configuration: {}", on_one_line(&line));
             }
-            show(&warnings);
+            if is_engine {
+                show(&warnings);
+            }
             return ExitCode::from(WRONG_USAGE);
         }
     };
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
-    for warning in &warnings {
+    for warning in warnings.iter().filter(|_| is_engine) {
         tracing::warn!("{warning}");
     }
     #[cfg(feature = "faults")]
@@ -154,24 +154,10 @@ fn warnings_of_variables() -> Vec<String> {
     config::unknown_variables(variables, &config::default_keys())
 }
 
-/// Shows warnings while there is no log.
+/// Shows warnings where there is no log.
 fn show(warnings: &[String]) {
     for warning in warnings {
         errln!("thicket: warning: {}", on_one_line(warning));
-    }
-}
-
-/// Whether a command may read the configuration. The others are warned of variables before they
-/// run, because `thicket up` runs for long.
-fn may_read_configuration(command: &Command) -> bool {
-    match command {
-        Command::Config(args) => !args.defaults,
-        Command::Completions(_)
-        | Command::Man(_)
-        | Command::Presets { .. }
-        | Command::Up(_)
-        | Command::Down(_) => false,
-        _ => true,
     }
 }
 

@@ -27,9 +27,11 @@ pub(crate) struct Remedy {
     pub(crate) start: &'static str,
 }
 
-/// What to do about PostgreSQL and Redis.
+/// What to do about the servers.
 pub(crate) const POSTGRES: Remedy =
     Remedy { url: "postgres.url", start: "start it (`sudo apt-get install postgresql` installs it)" };
+pub(crate) const MQTT: Remedy =
+    Remedy { url: "mqtt.url", start: "start it (`sudo apt-get install mosquitto` installs it)" };
 pub(crate) const REDIS: Remedy =
     Remedy { url: "redis.url", start: "start it (`sudo apt-get install redis-server` installs it)" };
 
@@ -69,7 +71,7 @@ impl Remedy {
         } else if has(&REFUSED) {
             format!("correct the user, the password or the database in {url}")
         } else {
-            format!("if this is another server, set {url}")
+            format!("if you meant another server, change {url}")
         }
     }
 }

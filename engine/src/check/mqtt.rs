@@ -19,19 +19,13 @@ use crate::{scrape, security, stores};
 /// How long a broker may take, in both versions of the protocol.
 const TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// What to do about a broker that does not answer.
-const ADVICE: &str =
-    "if it does not run, start it (`sudo apt-get install mosquitto` installs it), or set mqtt.url";
-
 /// Says what to do about a failure. A broker that answers is not to be started.
-fn advice(failure: &Failure) -> &'static str {
+fn advice(failure: &Failure) -> String {
     match failure.kind {
-        FailureKind::Unreachable if failure.to_string().contains("failed to lookup address") => {
-            "correct the host name in mqtt.url"
+        FailureKind::Refused => {
+            "correct mqtt.username and mqtt.password if the broker knows another user".to_owned()
         }
-        FailureKind::Unreachable => ADVICE,
-        FailureKind::Refused => "correct mqtt.username and mqtt.password if the broker knows another user",
-        _ => "if this is another server, set mqtt.url",
+        _ => stores::MQTT.of(&failure.to_string()),
     }
 }
 
@@ -103,7 +97,8 @@ async fn client_ids(config: &Config) -> Vec<String> {
 fn silent(mqtt: &MqttConfig) -> String {
     let Ok(address) = mqtt.broker.address() else { return mqtt.broker.label() };
     let is_tls = address.verification().is_some();
-    format!("{address}: {}; {ADVICE}", stores::silent(is_tls))
+    let silent = stores::silent(is_tls);
+    format!("{address}: {silent}; {}", stores::MQTT.of(&silent.to_string()))
 }
 
 /// Compares topic filters with templates.

@@ -32,6 +32,9 @@ pub(super) fn settings(
     problems: &mut Vec<ConfigError>,
 ) -> Dict {
     let mut settings = Dict::new();
+    // A section is before its keys, which win.
+    let mut variables: Vec<(String, String)> = variables.collect();
+    variables.sort();
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
         let mut path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
@@ -64,11 +67,11 @@ pub(super) fn settings(
     settings
 }
 
-/// Returns the keys of a section, or of a broker; `None` if the path does not lead to one.
+/// Returns the keys of a section, or of a broker; `None` if the path does not lead to one with keys.
 fn section_of<'d>(path: &[String], defaults: &'d Dict) -> Option<&'d Dict> {
     let is_index = |part: &String| part.parse::<usize>().is_ok();
     let path = path.iter().rposition(|part| !is_index(part)).map(|last| &path[..=last])?;
-    default_of(path, defaults)?.as_dict()
+    default_of(path, defaults)?.as_dict().filter(|section| !section.is_empty())
 }
 
 /// Replaces each key of the file that names the file of a secret, such as `password_file`, by the key

@@ -5,13 +5,23 @@ use std::path::PathBuf;
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// A key is unknown, or has a value that cannot be used.
+    /// A key has a value that cannot be used.
     #[error("{key}: {problem}")]
     Invalid {
         /// The key, such as `queue.partitions`.
         key: String,
         /// What is wrong with the value.
         problem: String,
+    },
+    /// A key is unknown.
+    #[error("{key}: unknown key{}", hint(meant, known))]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The keys of its section, or whole keys of other sections, that may be meant.
+        meant: Vec<String>,
+        /// All keys of its section.
+        known: Vec<String>,
     },
     /// The file is not TOML.
     #[error("{place}: {problem}")]
@@ -52,11 +62,11 @@ impl ConfigError {
     /// Replaces `mqtt`, the first part of the key, by the place of the keys of one broker or
     /// subscription.
     pub(super) fn at(self, place: &str) -> Self {
+        let placed =
+            |key: String| key.strip_prefix("mqtt").map(|rest| format!("{place}{rest}")).unwrap_or(key);
         match self {
-            Self::Invalid { key, problem } => {
-                let key = key.strip_prefix("mqtt").map(|rest| format!("{place}{rest}")).unwrap_or(key);
-                Self::Invalid { key, problem }
-            }
+            Self::Invalid { key, problem } => Self::Invalid { key: placed(key), problem },
+            Self::Unknown { key, meant, known } => Self::Unknown { key: placed(key), meant, known },
             other => other,
         }
     }
@@ -83,35 +93,33 @@ pub(super) fn and_independent(
     mut known: Vec<ConfigError>,
     found: Result<(), ConfigError>,
 ) -> Result<(), ConfigError> {
-    let found = found.err().map(ConfigError::into_all).unwrap_or_default();
-    for problem in found {
-        if !known.iter().any(|cause| may_follow(&problem, cause)) {
-            known.push(problem);
-        }
-    }
+    let mut found = found.err().map(ConfigError::into_all).unwrap_or_default();
+    found.retain(|problem| !known.iter().any(|cause| may_follow(problem, cause)));
+    known.append(&mut found);
     if known.is_empty() { Ok(()) } else { Err(ConfigError::Several(known)) }
 }
 
-/// Whether a problem may be due to the key of another problem, or to the key that this one meant.
+/// Whether a problem may be due to the default of a key with another problem, or of the key that an
+/// unknown one meant.
 fn may_follow(problem: &ConfigError, cause: &ConfigError) -> bool {
     let ConfigError::Invalid { key, problem } = problem else { return false };
-    let (of_cause, text) = match cause {
-        ConfigError::Invalid { key, problem } => (key.as_str(), problem.as_str()),
-        ConfigError::SecretFile { key, .. } => (key.as_str(), ""),
+    let (of_cause, defaults) = match cause {
+        ConfigError::Invalid { key, .. } | ConfigError::SecretFile { key, .. } => (key, None),
+        ConfigError::Unknown { key, meant, .. } => (key, Some(meant)),
         _ => return false,
     };
     let (section, own_name) = of_cause.rsplit_once('.').unwrap_or(("", of_cause));
-    let meant = text.rsplit_once("did you mean ").map(|(_, meant)| meant.trim_end_matches('?'));
-    let meant = meant.into_iter().flat_map(|meant| meant.split(" or "));
+    let own_name = [own_name.strip_suffix("_file").unwrap_or(own_name).to_owned()];
     let section_of_key = key.rsplit_once('.').map_or("", |(section, _)| section);
-    meant.chain([own_name.strip_suffix("_file").unwrap_or(own_name)]).any(|name| {
-        let cause = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+    let is_due_to = |name: &String| {
+        let cause = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
         let is_same =
             [key, &of_broker(key)].into_iter().any(|key| is_below(key, &cause) || is_below(&cause, key));
         let named = without_index(&cause);
         let named = if named.contains('.') { named } else { named + "." };
         is_same || problem.contains(&named) || (section == section_of_key && names(problem, name))
-    })
+    };
+    key == of_cause || defaults.map_or(&own_name[..], Vec::as_slice).iter().any(is_due_to)
 }
 
 /// Whether a key is another one, or one below it.
@@ -140,13 +148,13 @@ fn lines(problems: &[ConfigError]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns `; did you mean …?` with the most similar name, or the known names if there are few.
-pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
-    let suggestion = suggestion(name, known);
-    if suggestion.is_empty() && (1..=FEW).contains(&known.len()) {
-        return format!("; the keys are {}", known.join(", "));
+/// Returns `; did you mean …?`, or the known names if there are few.
+fn hint(meant: &[String], known: &[String]) -> String {
+    match meant {
+        [] if (1..=FEW).contains(&known.len()) => format!("; the keys are {}", known.join(", ")),
+        [] => String::new(),
+        meant => format!("; did you mean {}?", meant.join(" or ")),
     }
-    suggestion
 }
 
 /// Returns `; did you mean …?` with the most similar name; empty if none is similar.

@@ -7,7 +7,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
-use super::error::{ConfigError, did_you_mean, suggestion};
+use super::error::{ConfigError, most_similar, suggestion};
 use super::keys::{key_of, keys_of};
 
 /// Maximum number of problems that one read reports.
@@ -71,18 +71,23 @@ pub(super) fn extract_partly<T: DeserializeOwned>(
                 }
                 _ => String::new(),
             };
-            let mut problem = problem_of(&error.kind, &expected, &path, place, siblings);
-            if let ConfigError::Invalid { problem, .. } = &mut problem {
-                if matches!(&error.kind, Kind::Message(text) if text == NO_ADDRESS) {
-                    let value = value_of(&own, &path).and_then(Value::as_str).unwrap_or_default();
-                    *problem = format!("is {value:?}, but must be {ADDRESS}");
+            let mut problem = match &error.kind {
+                Kind::UnknownField(name, known) => {
+                    // A table within the struct has no siblings.
+                    let siblings = if path.len() == 1 { siblings } else { &[] };
+                    let known: Vec<&str> = known.iter().chain(siblings).copied().collect();
+                    let is_section = path.len() == 1 && place.is_empty();
+                    let meant = meant_by(name, &known, is_section.then_some(defaults));
+                    let known = known.into_iter().map(str::to_owned).collect();
+                    ConfigError::Unknown { key: key_of(place, &path), meant, known }
                 }
-                if let ([name], "") = (path.as_slice(), place)
-                    && matches!(error.kind, Kind::UnknownField(..))
-                    && !problem.contains("did you mean")
-                {
-                    problem.push_str(&elsewhere(name, defaults));
-                }
+                kind => problem_of(kind, &expected, &path, place),
+            };
+            if let ConfigError::Invalid { problem, .. } = &mut problem
+                && matches!(&error.kind, Kind::Message(text) if text == NO_ADDRESS)
+            {
+                let value = value_of(&own, &path).and_then(Value::as_str).unwrap_or_default();
+                *problem = format!("is {value:?}, but must be {ADDRESS}");
             }
             problems.push(problem);
             if !remove(&mut own, &path) {
@@ -166,22 +171,21 @@ fn one_of(variants: &[&str]) -> String {
     format!("one of {}", variants.join(", "))
 }
 
-/// Returns a question for the keys with this name in other sections, such as `postgres.retention` for
-/// a section `[retention]`.
-fn elsewhere(name: &str, defaults: &Dict) -> String {
+/// Returns the key that an unknown one means: the most similar one of its section, or else keys of
+/// other sections with its name, such as `postgres.retention` for a section `[retention]`.
+fn meant_by(name: &str, known: &[&str], sections: Option<&Dict>) -> Vec<String> {
+    if let Some(similar) = most_similar(name, known) {
+        return vec![similar.to_owned()];
+    }
     let name = name.to_lowercase();
-    let keys = keys_of(defaults);
+    let keys = sections.map(keys_of).unwrap_or_default();
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let mut found: Vec<&str> = keys.iter().map(String::as_str).filter(|key| last(key) == name).collect();
-    if found.is_empty() {
-        let is_part = |key: &&str| last(key).split('_').any(|word| word == name);
-        found = keys.iter().map(String::as_str).filter(is_part).collect();
-    }
-    if (1..=MAX_ELSEWHERE).contains(&found.len()) {
-        format!("; did you mean {}?", found.join(" or "))
-    } else {
-        String::new()
-    }
+    let named = |is_meant: &dyn Fn(&str) -> bool| -> Vec<String> {
+        keys.iter().filter(|key| is_meant(&last(key))).cloned().collect()
+    };
+    let same = named(&|last| last == name);
+    let found = if same.is_empty() { named(&|last| last.split('_').any(|word| word == name)) } else { same };
+    if found.len() <= MAX_ELSEWHERE { found } else { Vec::new() }
 }
 
 /// Says what a value must be, in the words of a user instead of those of Rust.
@@ -205,15 +209,9 @@ fn in_plain_words(expected: &str) -> &str {
     }
 }
 
-fn problem_of(kind: &Kind, expected: &str, path: &[String], place: &str, siblings: &[&str]) -> ConfigError {
+fn problem_of(kind: &Kind, expected: &str, path: &[String], place: &str) -> ConfigError {
     let is_secret = path.last().is_some_and(|key| SECRETS.contains(&key.as_str()));
     let problem = match kind {
-        Kind::UnknownField(name, known) => {
-            // A table within the struct has no siblings.
-            let siblings = if path.len() == 1 { siblings } else { &[] };
-            let known: Vec<&str> = known.iter().chain(siblings).copied().collect();
-            format!("unknown key{}", did_you_mean(name, &known))
-        }
         Kind::UnknownVariant(name, known) => {
             format!("{name:?} is none of {}{}", known.join(", "), suggestion(name, known))
         }

@@ -1,6 +1,7 @@
 //! `log.level`: a level, or filters such as `info,thicket_actors=debug`.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::error::suggestion;
 
@@ -26,7 +27,8 @@ fn check_filter(filter: &str, is_one_of_several: bool) -> Result<(), String> {
         None if filter.contains('[') => return Ok(()),
         None => filter,
     };
-    if LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+    let is_left_out = filter.is_empty() && is_one_of_several;
+    if is_left_out || !level.is_empty() && level.parse::<LevelFilter>().is_ok() {
         return Ok(());
     }
     let of = if is_one_of_several || level != filter { format!(" in {filter:?}") } else { String::new() };
@@ -55,6 +57,9 @@ mod tests {
             "thicket=warn,fred=off",
             "info,thicket[connect{broker=1}]=trace",
             "thicket[connect]",
+            "info,",
+            "3",
+            "thicket=5",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }

@@ -64,9 +64,14 @@ impl Origins {
         if of_broker != key && self.origin_of(key).is_none() && self.origin_of(&of_broker).is_some() {
             return self.origin_of(&of_broker);
         }
+        if self.origin_of(key).is_none()
+            && let Some(variable) = self.variable_below(key).or_else(|| self.variable_below(&alias(key)?))
+        {
+            return Some(variable);
+        }
         let mut key = key;
         loop {
-            if let Some(origin) = self.origin_of(key).or_else(|| self.variable_below(key)) {
+            if let Some(origin) = self.origin_of(key) {
                 return Some(origin);
             }
             key = &key[..key.rfind(['.', '['])?];

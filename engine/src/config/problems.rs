@@ -16,9 +16,9 @@ impl ConfigProblems {
     /// Finds the places of problems.
     pub(super) fn locate(error: ConfigError, origins: &Origins) -> Self {
         let located = error.into_all().into_iter().map(|problem| match &problem {
-            ConfigError::Invalid { key, .. } | ConfigError::SecretFile { key, .. } => {
-                (origins.place_of(key), problem)
-            }
+            ConfigError::Invalid { key, .. }
+            | ConfigError::Unknown { key, .. }
+            | ConfigError::SecretFile { key, .. } => (origins.place_of(key), problem),
             _ => (None, problem),
         });
         let mut located: Vec<_> = located.collect();

@@ -129,8 +129,9 @@ impl Config {
     /// day that is dropped already, and would create that day again.
     fn validate_retention(&self) -> Result<(), ConfigError> {
         let retention = self.postgres.retention;
-        let subscriptions = self.subscriptions()?;
-        let max_age = subscriptions.iter().map(|subscription| subscription.max_age).max().unwrap_or_default();
+        // A broker with a problem of its own may have no subscriptions.
+        let subscriptions = self.mqtt.iter().filter_map(|broker| broker.subscriptions().ok()).flatten();
+        let max_age = subscriptions.map(|subscription| subscription.max_age).max().unwrap_or_default();
         if retention.is_zero() || max_age <= retention {
             return Ok(());
         }
@@ -168,8 +169,7 @@ impl Config {
             ("shards.memory", self.shards.memory.bytes().unwrap_or(1)),
         ];
         let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
-        let has_valid_brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
-        let retention = if has_valid_brokers.is_ok() { self.validate_retention() } else { Ok(()) };
+        let brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
         let detector = self
             .detector
             .validate()
@@ -180,7 +180,7 @@ impl Config {
         let rules = self.detectors.iter().enumerate();
         let rules = all_of(rules.map(|(index, rule)| Self::detector_rule(default, index, rule).map(drop)));
         all_of(positive.into_iter().chain([
-            has_valid_brokers,
+            brokers,
             self.redis.validate(),
             self.postgres.validate(),
             self.http.validate(),
@@ -197,7 +197,7 @@ impl Config {
                 "queue.reorder",
                 "must be at most 10m: every reading waits that long, and the broker keeps its message meanwhile",
             ),
-            retention,
+            self.validate_retention(),
             self.notify.routes().map(drop),
             detector,
             rules,

@@ -313,3 +313,56 @@ fn what_a_value_must_be_is_said_in_plain_words() {
     let found = problems("redis.url = \"redis://a:99999\"", &[]);
     assert!(found[0].contains("the port must be a number up to 65535"), "{found:?}");
 }
+
+#[test]
+fn an_unknown_key_hides_no_problem_that_only_contains_its_name() {
+    let text = "[mqtt]\nhost = \"x\"\nurl = \"foo\"\n[shards]\npartitions = 4\ncount = 100\n";
+    assert_problems(
+        text,
+        &[],
+        &[
+            "2: mqtt.host: unknown key",
+            "3: mqtt.url: ",
+            "5: shards.partitions: unknown key",
+            "6: shards.count: ",
+        ],
+    );
+    assert_problems(
+        "[mqtt]\nlevel = 1\ntopics = [\"a/#/b\"]\n",
+        &[],
+        &["2: mqtt.level: unknown key", "3: mqtt.topics: "],
+    );
+    let text = "[queue]\npartitions = 0\n[shards]\ncount = 3\n";
+    assert_problems(text, &[], &["2: queue.partitions: must be at least 1", "4: shards.count: "]);
+    let text = "[mqtt]\nmax_depth = 99\n[postgres]\nretention = \"30d\"\n";
+    assert_problems(text, &[], &["2: mqtt.max_depth: ", "4: postgres.retention: "]);
+}
+
+#[test]
+fn a_variable_of_one_key_wins_over_that_of_its_section_in_any_order() {
+    let mut variables = [("THICKET__MQTT__USERNAME", "u"), ("THICKET__MQTT", "{url=\"mqtt://a\"}")];
+    for _ in 0..2 {
+        let config = load_with("", &variables).unwrap().config;
+        assert_eq!(
+            (config.mqtt[0].broker.username.as_str(), config.mqtt[0].broker.url.as_str()),
+            ("u", "mqtt://a")
+        );
+        variables.reverse();
+    }
+}
+
+#[test]
+fn a_problem_names_no_variable_of_another_key() {
+    let variables = [
+        ("THICKET__DETECTOR__ALARMS_PER_WEEK", "1"),
+        ("THICKET__DETECTOR__TREES", "1000"),
+        ("THICKET__DETECTOR__POINTS", "1000000"),
+    ];
+    let found = problems("", &variables);
+    assert!(!found[0].starts_with("THICKET__DETECTOR__ALARMS_PER_WEEK"), "{found:?}");
+    assert_problems(
+        "",
+        &[("THICKET__MQTT__WORDS", "5")],
+        &["THICKET__MQTT__WORDS: mqtt.words: is 5, but must be a section"],
+    );
+}
