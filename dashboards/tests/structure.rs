@@ -100,6 +100,8 @@ fn a_variable_is_a_literal_in_sql() {
                 }
                 let quoted = query.text.matches(&format!("'${name}'")).count();
                 let used = query.text.matches(&format!("${name}")).count();
+                let braced = query.text.contains(&format!("${{{name}"));
+                assert!(!braced, "{title}: {}: write ${name}", query.place);
                 assert_eq!(quoted, if is_text { used } else { 0 }, "{title}: {}: {name}", query.place);
             }
         }
