@@ -127,6 +127,8 @@ impl Calibration {
     pub(crate) fn count_reading(&mut self, alarms_per_week: f64, readings_per_week: f64) {
         self.due += alarms_per_week / readings_per_week.max(1.0);
         if self.due > MEMORY {
+            // A credit that is used stays used: half of it would come back with each halving.
+            self.raised += ASKED.due - ASKED.raised;
             self.due /= 2.0;
             self.raised /= 2.0;
         }
@@ -229,6 +231,20 @@ mod tests {
         assert!(loud > usual + 1.0, "{usual} {loud}");
         (0..20).for_each(|_| calibration.take_back_alarm());
         assert!((calibration.threshold(1.0, 10_080.0, 1_000_000) - quiet).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_credit_does_not_come_back_when_the_counts_are_halved() {
+        let mut calibration = Calibration { due: MEMORY, raised: MEMORY + 2.0, ..Calibration::default() };
+        for _ in 0..10 {
+            assert!(calibration.correction(ASKED).abs() < 0.02, "{calibration:?}");
+            // Until the next halving, every due alarm is raised.
+            calibration.count_alarm();
+            calibration.count_reading(1.0, 1.0);
+            let rest = (MEMORY - calibration.due).floor();
+            calibration.due += rest;
+            calibration.raised += rest;
+        }
     }
 
     #[test]

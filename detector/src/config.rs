@@ -78,8 +78,9 @@ pub struct DetectorConfig {
     /// raises fewer. A new sensor has a credit of two alarms: its threshold is lower until it has
     /// raised them. An alarm with the label `true` does not count. A young sensor has a lower
     /// threshold, which its short past can reach: the rarity of one in three times its readings. That
-    /// costs at most `alarms_per_week` / 3 × ln(n / 384) further false alarms in its life, with n
-    /// readings in a week: 2.5 at one reading a second. A change keeps the learnt state.
+    /// costs at most (ln(n / 384) − 1) / 3 further false alarms in its life, with n readings in a
+    /// week: 2.1 at one reading a second; with `alarms_per_week` below 1, that part of it. A change
+    /// keeps the learnt state.
     pub alarms_per_week: f64,
     /// Time after which an open anomaly is accepted as the new normal, but at least the time of
     /// 3 × `smoothing` readings. Until then, a detector learns little of it.
