@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::TimeZone;
-use crate::config_error::ConfigError;
 use crate::exclude::Exclude;
 use crate::suppress::Suppression;
+
+mod validate;
 
 /// Version of the detection method. It changes when the same readings no longer give the same
 /// scores.
@@ -155,48 +156,6 @@ pub struct Shape {
 }
 
 impl DetectorConfig {
-    /// Checks every setting. A [`Detector`](crate::Detector) needs a configuration that passes.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the first setting that cannot be used.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let Shape { trees, points } = self.shape();
-        within("trees", trees as u64, 1, 1_000)?;
-        within("points", points as u64, 32, 1_000_000)?;
-        within("trees * points", (trees * points) as u64, 32, 1 << 26)?;
-        within("shingle", self.shingle as u64, 1, 64)?;
-        if self.smoothing != 0 {
-            within("smoothing", u64::from(self.smoothing), 2, 10_000)?;
-        }
-        within("warm_up", u64::from(self.warm_up), 32, 1_000_000)?;
-        within("begin_again_after", u64::from(self.begin_again_after), 0, 10_000)?;
-        within("fields", self.fields.len() as u64, 0, MAX_FIELDS as u64)?;
-        if !(self.alarms_per_week > 0.0 && self.alarms_per_week <= MAX_ALARMS) {
-            let range = "above 0, up to 100000";
-            return Err(ConfigError::BadNumber {
-                key: "alarms_per_week",
-                value: self.alarms_per_week,
-                range,
-            });
-        }
-        within("exclude", self.exclude.patterns().len() as u64, 0, MAX_PATTERNS)?;
-        if self.exclude.patterns().iter().any(String::is_empty) {
-            return Err(ConfigError::EmptyPattern);
-        }
-        self.suppress.validate()?;
-        let names = self.sorted_fields();
-        if names.iter().any(String::is_empty) {
-            return Err(ConfigError::EmptyField);
-        }
-        if let Some(counter) = self.counters.iter().find(|&name| !names.is_empty() && !names.contains(name)) {
-            return Err(ConfigError::UnknownCounter(counter.clone()));
-        }
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(ConfigError::RepeatedField(pair[0].clone())),
-            None => Ok(()),
-        }
-    }
-
     /// Returns the sizes of the forest: the configured ones, or those of the profile where a
     /// setting is 0.
     pub fn shape(&self) -> Shape {
@@ -284,110 +243,5 @@ impl DetectorConfig {
 /// topic template than from a sensor.
 pub(crate) const MAX_FIELDS: usize = 256;
 
-/// Maximum number of patterns in `exclude`.
-const MAX_PATTERNS: u64 = 1_000;
-
-/// Upper bound of `alarms_per_week`. A higher rate would not be an alarm any more.
-const MAX_ALARMS: f64 = 100_000.0;
-
-fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err(ConfigError::OutOfRange { key, value, least, most })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(change: impl FnOnce(&mut DetectorConfig)) -> DetectorConfig {
-        let mut config = DetectorConfig::default();
-        change(&mut config);
-        config
-    }
-
-    #[test]
-    fn the_default_is_valid() {
-        assert_eq!(DetectorConfig::default().validate(), Ok(()));
-    }
-
-    #[test]
-    fn errors_name_the_key() {
-        let wrong = [
-            ("trees", with(|c| c.trees = 1_001)),
-            ("points", with(|c| c.points = 31)),
-            ("shingle", with(|c| c.shingle = 65)),
-            ("smoothing", with(|c| c.smoothing = 1)),
-            ("warm_up", with(|c| c.warm_up = 0)),
-            ("alarms_per_week", with(|c| c.alarms_per_week = 0.0)),
-            ("alarms_per_week", with(|c| c.alarms_per_week = f64::NAN)),
-            ("fields", with(|c| c.fields = vec!["a".into(), "b".into(), "a".into()])),
-            ("fields", with(|c| c.fields = vec![String::new()])),
-            ("fields", with(|c| c.fields = (0..257).map(|i| i.to_string()).collect())),
-            ("counters", with(|c| (c.fields, c.counters) = (vec!["a".into()], vec!["b".into()]))),
-            ("exclude", with(|c| c.exclude = vec![String::new()].into())),
-            ("exclude", with(|c| c.exclude = vec!["a".to_owned(); 1_001].into())),
-            ("suppress.absolute", with(|c| c.suppress.absolute = -1.0)),
-        ];
-        for (key, config) in wrong {
-            let error = config.validate().expect_err(key).to_string();
-            assert!(error.starts_with(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_configuration_comes_back_from_json_and_keeps_its_identity() {
-        let config = with(|c| {
-            c.time_zone = "Europe/Berlin".parse().expect("it is a time zone");
-            c.suppress.quiet_hours = vec!["22:00-06:00".to_owned().try_into().expect("it is a span")];
-            c.alarms_per_week = 0.1;
-        });
-        let back = DetectorConfig::from_json(&config.to_json()).expect("it was written so");
-        assert_eq!((back.identity(), &back), (config.identity(), &config));
-        assert_ne!(back.identity(), DetectorConfig::default().identity());
-    }
-
-    #[test]
-    fn a_set_value_overrides_the_profile() {
-        let config = with(|c| (c.profile, c.points) = (Profile::Small, 500));
-        assert_eq!(config.shape(), Shape { trees: 5, points: 500 });
-    }
-
-    /// A new value here makes every stored checkpoint unusable.
-    #[test]
-    fn the_fingerprint_is_stable() {
-        assert_eq!(DetectorConfig::default().fingerprint(), GOLDEN_DEFAULT);
-        assert_eq!(with(|c| c.fields = vec!["zcr".into(), "laeq_db".into()]).fingerprint(), GOLDEN_FIELDS);
-    }
-
-    const GOLDEN_DEFAULT: u64 = 4_375_137_086_232_366_296;
-    const GOLDEN_FIELDS: u64 = 11_018_256_958_355_769_776;
-
-    #[test]
-    fn the_fingerprint_covers_what_shapes_state_and_nothing_else() {
-        let default = DetectorConfig::default().fingerprint();
-        for other in [
-            with(|c| c.trees = 17),
-            with(|c| c.points = 2_049),
-            with(|c| c.profile = Profile::Large),
-            with(|c| c.shingle = 2),
-            with(|c| c.smoothing = 0),
-            with(|c| c.clock = ClockContext::Off),
-            with(|c| c.time_zone = "Europe/Berlin".parse().expect("it is a time zone")),
-            with(|c| c.fields = vec!["a".into()]),
-            with(|c| c.exclude = Vec::new().into()),
-            with(|c| c.counters = vec!["a".into()]),
-        ] {
-            assert_ne!(other.fingerprint(), default, "{other:?}");
-        }
-        assert_eq!(with(|c| c.warm_up = 300).fingerprint(), default);
-        assert_eq!(with(|c| c.alarms_per_week = 10.0).fingerprint(), default);
-        assert_eq!(with(|c| c.suppress.absolute = 10.0).fingerprint(), default);
-        assert_eq!(with(|c| c.trees = 8).fingerprint(), default, "the profile's own value");
-        let ab = with(|c| c.fields = vec!["a".into(), "b".into()]).fingerprint();
-        assert_eq!(with(|c| c.fields = vec!["b".into(), "a".into()]).fingerprint(), ab);
-        assert_ne!(with(|c| c.fields = vec!["ab".into()]).fingerprint(), ab);
-    }
-}
+mod tests;

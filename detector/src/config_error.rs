@@ -1,4 +1,4 @@
-//! The error of a setting that cannot be used.
+//! The errors of settings that cannot be used.
 
 /// A setting that cannot be used. The text names the key.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -50,4 +50,13 @@ impl ConfigError {
             Self::EmptyPattern => "exclude",
         }
     }
+}
+
+/// The settings of a configuration that cannot be used, at least one.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{}", joined(.0))]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+fn joined(errors: &[ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

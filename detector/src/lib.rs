@@ -130,7 +130,7 @@ mod window;
 pub use cause::{Cause, Direction};
 pub use clock::{TimeZone, UnknownTimeZone};
 pub use config::{ALGORITHM, ClockContext, DetectorConfig, Profile, Shape};
-pub use config_error::ConfigError;
+pub use config_error::{ConfigError, ConfigErrors};
 pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;

@@ -65,13 +65,12 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl Suppression {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        for (key, value) in [("suppress.absolute", self.absolute), ("suppress.relative", self.relative)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(ConfigError::BadNumber { key, value, range: "0 or more" });
-            }
-        }
-        Ok(())
+    /// Returns the errors of the settings.
+    pub(crate) fn check(&self) -> impl Iterator<Item = ConfigError> {
+        [("suppress.absolute", self.absolute), ("suppress.relative", self.relative)]
+            .into_iter()
+            .filter(|&(_, value)| !(value >= 0.0 && value.is_finite()))
+            .map(|(key, value)| ConfigError::BadNumber { key, value, range: "0 or more" })
     }
 
     /// Returns whether a rule suppresses an anomaly.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 use thicket_actors::detector::{DetectorConfigs, DetectorRule};
-use thicket_detector::DetectorConfig;
+use thicket_detector::{ConfigError as Unusable, DetectorConfig};
 
 use super::duration::show;
 use super::error::{ConfigError, all_of, and_independent};
@@ -103,9 +103,14 @@ impl Config {
             .into_dict()
             .unwrap_or_default();
         let (config, problems) = extract_partly::<DetectorConfig>(&defaults, overrides, &place, &["sensors"]);
-        let found = config.as_ref().map_or(Ok(()), DetectorConfig::validate);
-        let mut found = found
-            .map_err(|error| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string()));
+        let of_rule = Value::from(rule.clone());
+        let of_default = default.validate().err().map(|errors| errors.0).unwrap_or_default();
+        // A rule inherits the problems of the keys that it does not set.
+        let is_own = |error: &Unusable| {
+            of_rule.find_ref(error.key()).is_some()
+                || of_default.iter().all(|other| other.key() != error.key())
+        };
+        let mut found = config.as_ref().map_or(Ok(()), |config| validate_detector(config, &place, is_own));
         if sensors.is_none() {
             let problem = "name a sensor pattern, such as \"site-1/*\"";
             found = all_of([found, Err(ConfigError::invalid(&format!("{place}.sensors"), problem))]);
@@ -170,15 +175,10 @@ impl Config {
         ];
         let positive = positive.map(|(key, value)| check(value > 0, key, "must be at least 1"));
         let brokers = all_of(self.mqtt.iter().map(MqttConfig::validate));
-        let detector = self
-            .detector
-            .validate()
-            .map_err(|error| ConfigError::invalid(&format!("detector.{}", error.key()), &error.to_string()));
-        // A rule would inherit the keys of an invalid default.
-        let shipped = DetectorConfig::default();
-        let default = if detector.is_ok() { &self.detector } else { &shipped };
+        let detector = validate_detector(&self.detector, "detector", |_| true);
         let rules = self.detectors.iter().enumerate();
-        let rules = all_of(rules.map(|(index, rule)| Self::detector_rule(default, index, rule).map(drop)));
+        let rules =
+            all_of(rules.map(|(index, rule)| Self::detector_rule(&self.detector, index, rule).map(drop)));
         all_of(positive.into_iter().chain([
             brokers,
             self.redis.validate(),
@@ -203,6 +203,19 @@ impl Config {
             rules,
         ]))
     }
+}
+
+/// Checks the settings of a detector, apart from errors that are not its own. `place` is where the keys
+/// are, such as `detectors[0]`.
+fn validate_detector(
+    config: &DetectorConfig,
+    place: &str,
+    is_own: impl Fn(&Unusable) -> bool,
+) -> Result<(), ConfigError> {
+    let errors = config.validate().err().map(|errors| errors.0).unwrap_or_default();
+    let located =
+        |error: &Unusable| ConfigError::invalid(&format!("{place}.{}", error.key()), &error.to_string());
+    all_of(errors.iter().filter(|error| is_own(error)).map(|error| Err(located(error))))
 }
 
 fn check(is_valid: bool, key: &str, problem: &str) -> Result<(), ConfigError> {

@@ -206,6 +206,43 @@ url = \"http://a\"
 }
 
 #[test]
+fn every_wrong_key_of_a_detector_is_reported() {
+    let text = "[detector]
+trees = 2000
+warm_up = 3
+fields = [\"a\"]
+[detector.suppress]
+absolute = -1
+relative = -1
+[[detectors]]
+sensors = \"a\"
+shingle = 1000
+alarms_per_week = 0
+[[detectors]]
+sensors = \"b\"
+trees = 2000
+counters = [\"b\"]
+[detectors.suppress]
+relative = -1
+";
+    assert_problems(
+        text,
+        &[],
+        &[
+            "2: detector.trees: ",
+            "3: detector.warm_up: ",
+            "6: detector.suppress.absolute: ",
+            "7: detector.suppress.relative: ",
+            "10: detectors[0].shingle: ",
+            "11: detectors[0].alarms_per_week: ",
+            "14: detectors[1].trees: ",
+            "15: detectors[1].counters: ",
+            "17: detectors[1].suppress.relative: ",
+        ],
+    );
+}
+
+#[test]
 fn a_wrong_broker_does_not_hide_the_problems_of_another() {
     let text = "[[mqtt]]
 subscriptions = 5
