@@ -30,13 +30,7 @@ pub(super) fn print_stores(status: &StoresStatus) {
 /// Prints what the engine reports.
 pub(super) fn print_engine(status: &EngineStatus) {
     print_brokers(status);
-    match status.broker_dropped {
-        Some(dropped) => outln!("broker       {dropped} messages dropped since it started"),
-        None if status.brokers.is_some() => {
-            outln!("broker       drops unknown: the broker does not report them");
-        }
-        None => outln!("broker       drops unknown: no engine answers at http.listen"),
-    }
+    outln!("broker       {}", drops(status));
     if let Some(refused) = status.partitions_refused.filter(|&refused| refused > 0) {
         outln!(
             "partitions   {refused} are left to a newer build, which has scored them or written their logs; run that build"
@@ -138,7 +132,8 @@ fn print_ledger(status: &StoresStatus) {
 
 fn print_brokers(status: &EngineStatus) {
     for (name, broker) in status.brokers.iter().flatten() {
-        let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held } = broker;
+        let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held, .. } =
+            broker;
         let state = match (connected, subscriptions_refused) {
             (true, _) => "connected",
             (false, 0) => "NOT CONNECTED",
@@ -164,6 +159,25 @@ fn print_brokers(status: &EngineStatus) {
         let kinds: Vec<String> =
             no_readings.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
         outln!("no readings  {} messages since the engine started", kinds.join(", "));
+    }
+}
+
+/// Says how many messages the brokers dropped, and how many of them report it.
+pub(super) fn drops(status: &EngineStatus) -> String {
+    let Some(brokers) = &status.brokers else {
+        return "drops unknown: no engine answers at http.listen".to_owned();
+    };
+    let (all, reporting) =
+        (brokers.len(), brokers.values().filter(|broker| broker.dropped.is_some()).count());
+    let Some(dropped) = status.broker_dropped else {
+        let nobody = if all == 1 { "the broker does not report them" } else { "no broker reports them" };
+        return format!("drops unknown: {nobody}");
+    };
+    let dropped = count(dropped, "message");
+    match (reporting, all) {
+        (_, 1) => format!("{dropped} dropped since it started"),
+        _ if reporting == all => format!("{dropped} dropped by {all} brokers since they started"),
+        _ => format!("{dropped} dropped by {reporting} of {all} brokers; the others do not report drops"),
     }
 }
 

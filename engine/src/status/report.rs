@@ -62,8 +62,8 @@ pub(super) struct EngineStatus {
     pub(super) detectors_in_memory: Option<u64>,
     /// Partitions that the engine leaves to a newer build.
     pub(super) partitions_refused: Option<u64>,
-    /// Messages that the broker dropped since it started, as the broker reports; `None` also if no
-    /// broker reports it.
+    /// Messages that the brokers dropped since they started, of those brokers that report it; `None`
+    /// also if none does.
     pub(super) broker_dropped: Option<u64>,
     /// The brokers, as the engine sees them.
     pub(super) brokers: Option<BTreeMap<String, BrokerStatus>>,
@@ -84,6 +84,8 @@ pub(super) struct BrokerStatus {
     pub(super) client_id_conflict: Option<String>,
     /// Messages that `queue.reorder` holds back.
     pub(super) held: u64,
+    /// Messages that the broker dropped since it started; `None` if it does not report it.
+    pub(super) dropped: Option<u64>,
 }
 
 /// The fields of all sensors.
@@ -267,15 +269,14 @@ impl EngineStatus {
     /// Finds the state in the engine's metrics; `None` if no engine answers.
     pub(super) fn of(engine: Option<&Samples>) -> Self {
         let sum = |metric: &str| engine.map(|samples| samples.sum(metric) as u64);
+        let brokers = engine.map(brokers);
+        let drops: Vec<u64> =
+            brokers.iter().flat_map(BTreeMap::values).filter_map(|broker| broker.dropped).collect();
         Self {
             detectors_in_memory: sum("thicket_detectors"),
             partitions_refused: sum("thicket_partitions_refused"),
-            // Without a report, the engine has no such metric: 0 would be made up.
-            broker_dropped: engine
-                .map(|samples| samples.by_label("thicket_broker_dropped_messages_total", "broker"))
-                .filter(|dropped| !dropped.is_empty())
-                .map(|dropped| dropped.values().sum()),
-            brokers: engine.map(brokers),
+            broker_dropped: (!drops.is_empty()).then(|| drops.iter().sum()),
+            brokers,
             no_readings: engine.map(no_readings),
         }
     }
@@ -295,6 +296,8 @@ fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {
     let refused = engine.by_label("thicket_mqtt_subscriptions_refused", "broker");
     let held = engine.by_label("thicket_reorder_held", "broker");
     let conflicts = engine.labels_of("thicket_mqtt_client_id_conflict");
+    // Without a report, the engine has no such metric: 0 would be made up.
+    let dropped = engine.by_label("thicket_broker_dropped_messages_total", "broker");
     let connected = engine.by_label("thicket_mqtt_connected", "broker");
     let status = |(broker, connected): (String, u64)| {
         let of = |numbers: &BTreeMap<String, u64>| numbers.get(&broker).copied().unwrap_or_default();
@@ -305,6 +308,7 @@ fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {
             subscriptions_refused: of(&refused),
             client_id_conflict: conflicts.next().and_then(|labels| labels.get("client_id").cloned()),
             held: of(&held),
+            dropped: dropped.get(&broker).copied(),
         };
         (broker, status)
     };
@@ -319,15 +323,35 @@ fn no_readings(engine: &Samples) -> BTreeMap<String, u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
+    use crate::status::print::drops;
 
     #[test]
-    fn drops_that_no_broker_reports_are_unknown() {
-        let of = |text| EngineStatus::of(Some(&Samples::parse(text).unwrap())).broker_dropped;
-        assert_eq!(of("thicket_detectors 3\n"), None);
-        let reported = "# TYPE thicket_broker_dropped_messages_total counter\n\
-            thicket_broker_dropped_messages_total{broker=\"a\"} 0\n\
-            thicket_broker_dropped_messages_total{broker=\"b\"} 4\n";
-        assert_eq!(of(reported), Some(4));
+    fn drops_are_known_of_the_brokers_that_report_them() {
+        let brokers = "# TYPE thicket_mqtt_connected gauge\n\
+            thicket_mqtt_connected{broker=\"a\"} 1\n\
+            thicket_mqtt_connected{broker=\"b\"} 1\n";
+        let with = |drops: &[(&str, u64)]| {
+            let mut text = format!("{brokers}# TYPE thicket_broker_dropped_messages_total counter\n");
+            for (broker, dropped) in drops {
+                let _ =
+                    writeln!(text, "thicket_broker_dropped_messages_total{{broker={broker:?}}} {dropped}");
+            }
+            EngineStatus::of(Some(&Samples::parse(&text).unwrap()))
+        };
+        let (none, one, both) = (with(&[]), with(&[("b", 4)]), with(&[("a", 0), ("b", 4)]));
+        assert_eq!([&none, &one, &both].map(|status| status.broker_dropped), [None, Some(4), Some(4)]);
+        let of = |status: &EngineStatus, broker| status.brokers.as_ref().unwrap()[broker].dropped;
+        assert_eq!((of(&one, "a"), of(&one, "b"), of(&both, "a")), (None, Some(4), Some(0)));
+        assert_eq!(
+            [&none, &one, &both].map(drops),
+            [
+                "drops unknown: no broker reports them",
+                "4 messages dropped by 1 of 2 brokers; the others do not report drops",
+                "4 messages dropped by 2 brokers since they started",
+            ]
+        );
     }
 }
