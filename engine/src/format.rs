@@ -20,6 +20,12 @@ pub(crate) fn rough(value: f64) -> String {
     }
 }
 
+/// Formats a number that is measured or estimated, like [`rough`], and its noun.
+pub(crate) fn rough_count(value: f64, noun: &str) -> String {
+    let number = rough(value);
+    if number == "1" { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// Formats a number of bytes.
 pub(crate) fn bytes(count: f64) -> String {
     match count {
@@ -42,6 +48,8 @@ mod tests {
     #[test]
     fn counts_and_sizes_are_short() {
         assert_eq!([1, 2].map(|readings| count(readings, "reading")), ["1 reading", "2 readings"]);
+        let rough = [1.0, 1.001, 0.1667, 60.0].map(|cores| rough_count(cores, "core"));
+        assert_eq!(rough, ["1 core", "1 core", "0.17 cores", "60 cores"]);
         assert_eq!([1_500.0, 2.5e6, 3e9].map(bytes), ["2 KB", "2.5 MB", "3.0 GB"]);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use detector_cost::DetectorCost;
 pub(crate) use needs::{Fleet, Plan};
 
 use crate::config::Config;
-use crate::format::{bytes, count, rough};
+use crate::format::{bytes, count, rough, rough_count};
 use crate::terminal::outln;
 
 /// Prints what a fleet needs.
@@ -34,10 +34,10 @@ pub(crate) fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode>
 fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
     let Plan { memory, redis, postgresql, cpu, settings, .. } = plan;
     outln!(
-        "{} of {}, {rate} each: {} readings a second",
+        "{} of {}, {rate} each: {} a second",
         count(*sensors, "sensor"),
         count(*fields, "field"),
-        rough(plan.readings_per_second)
+        rough_count(plan.readings_per_second, "reading")
     );
     outln!("");
     outln!(
@@ -60,8 +60,8 @@ fn print(plan: &Plan, PlanArgs { sensors, fields, rate, .. }: &PlanArgs) {
         postgresql.bytes_per_reading
     );
     outln!(
-        "cpu          {} cores: engine {}, broker {}, postgresql {}, redis {} (one reading per message)",
-        rough(cpu.engine_cores + cpu.broker_cores + cpu.postgresql_cores + cpu.redis_cores),
+        "cpu          {}: engine {}, broker {}, postgresql {}, redis {} (one reading per message)",
+        rough_count(cpu.engine_cores + cpu.broker_cores + cpu.postgresql_cores + cpu.redis_cores, "core"),
         rough(cpu.engine_cores),
         rough(cpu.broker_cores),
         rough(cpu.postgresql_cores),
