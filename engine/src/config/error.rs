@@ -102,6 +102,10 @@ pub(super) fn and_independent(
 /// Whether a problem may be due to the default of a key with another problem, or of the key that an
 /// unknown one meant.
 fn may_follow(problem: &ConfigError, cause: &ConfigError) -> bool {
+    if let (ConfigError::Unknown { key, .. }, ConfigError::Unknown { key: of_cause, .. }) = (problem, cause) {
+        // A preset of several subscriptions finds it once for each.
+        return key == of_cause;
+    }
     let ConfigError::Invalid { key, problem } = problem else { return false };
     let (of_cause, defaults) = match cause {
         ConfigError::Invalid { key, .. } | ConfigError::SecretFile { key, .. } => (key, None),

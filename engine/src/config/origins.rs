@@ -59,11 +59,6 @@ impl Origins {
 
     /// Returns the origin of a key, or of the nearest key above it.
     pub(super) fn place_of(&self, key: &str) -> Option<String> {
-        // The own keys of a broker with a preset become those of its only subscription.
-        let of_broker = key.replacen(".subscriptions[0]", "", 1);
-        if of_broker != key && self.origin_of(key).is_none() && self.origin_of(&of_broker).is_some() {
-            return self.origin_of(&of_broker);
-        }
         if self.origin_of(key).is_none()
             && let Some(variable) = self.variable_below(key).or_else(|| self.variable_below(&alias(key)?))
         {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
-use super::subscriptions;
+use super::subscriptions::{self, Place};
 use crate::config::error::{ConfigError, all_of, and_independent};
 use crate::config::extract::{Partly, extract_partly};
 
@@ -24,6 +24,9 @@ pub(crate) struct MqttConfig {
     /// The place in the configuration, such as `mqtt` or `mqtt[1]`.
     #[serde(skip)]
     pub(super) place: String,
+    /// Whether the only subscription has the broker's own keys, one of which is a preset.
+    #[serde(skip)]
+    pub(super) is_preset: bool,
 }
 
 impl MqttConfig {
@@ -33,8 +36,9 @@ impl MqttConfig {
         let subscriptions = own.remove("subscriptions");
         let (of_broker, of_messages) = (broker_keys(own.clone()), message_keys(own));
         let (broker, mut problems) = extract_partly(&broker_keys(defaults.clone()), of_broker, place, &[]);
+        let siblings = [&BrokerConfig::KEYS[..], &["subscriptions"]].concat();
         let (messages, of_messages) =
-            extract_partly(&message_keys(defaults.clone()), of_messages, place, &BrokerConfig::KEYS);
+            extract_partly(&message_keys(defaults.clone()), of_messages, place, &siblings);
         problems.extend(of_messages);
         let subscriptions = subscriptions.map_or(Ok(Vec::new()), |all| tables(&all, place));
         let subscriptions = subscriptions.unwrap_or_else(|problem| {
@@ -46,6 +50,7 @@ impl MqttConfig {
             messages,
             subscriptions,
             place: place.to_owned(),
+            is_preset: false,
         });
         (read, problems)
     }
@@ -67,10 +72,10 @@ impl MqttConfig {
         }
         let (mut placed, mut problems) = (Vec::new(), Vec::new());
         for (index, own) in self.subscriptions.iter().enumerate() {
-            let place = format!("{}.subscriptions[{index}]", self.place);
+            let place = self.place_of(index);
             match subscriptions::merge(&self.messages, own, &place) {
                 Ok(merged) => {
-                    placed.extend(merged.into_iter().map(|subscription| (place.clone(), subscription)));
+                    placed.extend(merged.into_iter().map(|subscription| (place.own.clone(), subscription)));
                 }
                 Err(error) => problems.extend(error.into_all()),
             }
@@ -89,10 +94,20 @@ impl MqttConfig {
     }
 
     fn validate_own(&self, index: usize, own: &Dict) -> Result<(), ConfigError> {
-        let place = format!("{}.subscriptions[{index}]", self.place);
+        let place = self.place_of(index);
         let (merged, problems) = subscriptions::merge_partly(&self.messages, own, &place);
-        let found = all_of(merged.iter().map(|subscription| subscription.validate(&place)));
+        let found = all_of(merged.iter().map(|subscription| subscription.validate(&place.own)));
         and_independent(problems, found)
+    }
+
+    /// Returns where the keys of a subscription are.
+    fn place_of(&self, index: usize) -> Place {
+        let own = if self.is_preset {
+            self.place.clone()
+        } else {
+            format!("{}.subscriptions[{index}]", self.place)
+        };
+        Place { broker: self.place.clone(), own }
     }
 }
 

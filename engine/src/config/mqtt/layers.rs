@@ -89,7 +89,10 @@ fn read(defaults: &Dict, mut own: Dict, place: &str) -> Partly<MqttConfig> {
             own.extract_if(.., |key, _| !BrokerConfig::KEYS.contains(&key.as_str())).collect();
         own.insert("subscriptions".to_owned(), vec![Value::from(subscription)].into());
     }
-    let (broker, of_keys) = MqttConfig::read(defaults, own, place);
+    let (mut broker, of_keys) = MqttConfig::read(defaults, own, place);
+    if let Some(broker) = &mut broker {
+        broker.is_preset = preset;
+    }
     problems.extend(of_keys);
     (broker, problems)
 }

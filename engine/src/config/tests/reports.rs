@@ -299,6 +299,35 @@ fn a_subscription_without_topics_names_the_key_that_was_meant() {
 }
 
 #[test]
+fn an_unknown_key_beside_a_preset_is_named_as_the_user_wrote_it() {
+    for (text, expected) in [
+        (
+            "[[mqtt.subscriptions]]\ntopics = [\"a\"]\n[[mqtt.subscriptions]]\npreset = \"shelly-gen2\"\nurll = 1\n",
+            "5: mqtt.subscriptions[1].urll: unknown key; did you mean mqtt.url?",
+        ),
+        (
+            "[[mqtt.subscriptions]]\npreset = \"tasmota\"\nmax_depht = 1\n",
+            "3: mqtt.subscriptions[0].max_depht: unknown key; did you mean max_depth?",
+        ),
+        ("[mqtt]\npreset = \"shelly-gen2\"\nurll = 1\n", "3: mqtt.urll: unknown key; did you mean url?"),
+        (
+            "[[mqtt]]\npreset = \"tasmota\"\nmax_depth = 99\n",
+            "3: mqtt[0].max_depth: must be between 1 and 64",
+        ),
+        (
+            "[mqtt]\npreset = \"tasmota\"\n[[mqtt.subscription]]\ntopics = [\"a\"]\n",
+            "3: mqtt.subscription: unknown key; did you mean subscriptions?",
+        ),
+        (
+            "[[mqtt.subscription]]\ntopics = [\"a\"]\n",
+            "1: mqtt.subscription: unknown key; did you mean subscriptions?",
+        ),
+    ] {
+        assert_eq!(problems(text, &[]), [expected], "{text}");
+    }
+}
+
+#[test]
 fn every_unreadable_file_of_a_secret_is_named_with_its_line() {
     assert_problems(
         "[mqtt]\npassword_file = \"/nonexistent\"\n[redis]\nurl_file = \"/etc\"\n[queue]\npartitions = 0\n",
