@@ -149,17 +149,24 @@ fn value_of<'k>(keys: &'k Dict, path: &[String]) -> Option<&'k Value> {
     if rest.is_empty() { Some(value) } else { value_of(value.as_dict()?, rest) }
 }
 
+/// Returns the value of a key, or of an element of an array, to change it.
+fn value_mut<'k>(keys: &'k mut Dict, path: &[String]) -> Option<&'k mut Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(keys.get_mut(first)?, |value, part| match value {
+        Value::Dict(_, inner) => inner.get_mut(part),
+        Value::Array(_, elements) => elements.get_mut(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 /// Returns the texts that a key can have: reads it again with a text that is none of them.
 fn variants_of<T: DeserializeOwned>(
     defaults: &Dict,
     own: &Dict,
     path: &[String],
 ) -> Option<&'static [&'static str]> {
-    let probe = path
-        .iter()
-        .rev()
-        .fold(Value::from(""), |inner, name| Value::from(Dict::from([(name.clone(), inner)])));
-    let own = merged(own, probe.as_dict()?);
+    let mut own = own.clone();
+    *value_mut(&mut own, path)? = Value::from("");
     let keys = Figment::from(Serialized::defaults(defaults)).merge(Serialized::defaults(&own));
     keys.extract::<T>().err()?.into_iter().find_map(|error| match error.kind {
         Kind::UnknownVariant(_, known) if error.path == path => Some(known),

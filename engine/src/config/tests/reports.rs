@@ -376,6 +376,14 @@ fn what_a_value_must_be_is_said_in_plain_words() {
         let key = text.split(" = ").next().unwrap();
         assert_eq!(problems(text, &[]), [format!("1: {key}: {expected}")]);
     }
+    let kinds = "is 5, but must be one of opened, ended, reminder, label";
+    for (text, key) in [
+        ("notify.route.kinds = [\"ended\", 5]", "notify.route.kinds[1]"),
+        ("notify.routes = [{ kinds = [5] }]", "notify.routes[0].kinds[0]"),
+    ] {
+        let found = problems(text, &[]);
+        assert!(found.contains(&format!("1: {key}: {kinds}")), "{found:?}");
+    }
     let found = problems("redis.url = \"redis://a:99999\"", &[]);
     assert!(found[0].contains("the port must be a number up to 65535"), "{found:?}");
 }
