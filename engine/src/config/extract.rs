@@ -10,9 +10,6 @@ use serde::de::DeserializeOwned;
 use super::error::{ConfigError, most_similar, suggestion};
 use super::keys::{key_of, keys_of};
 
-/// Maximum number of problems that one read reports.
-const MAX_PROBLEMS: usize = 50;
-
 /// Maximum number of keys of other sections that an unknown section may have meant.
 const MAX_ELSEWHERE: usize = 3;
 
@@ -94,7 +91,7 @@ pub(super) fn extract_partly<T: DeserializeOwned>(
                 return (None, problems);
             }
         }
-        if problems.len() == before || problems.len() > MAX_PROBLEMS {
+        if problems.len() == before {
             return (None, problems);
         }
     }

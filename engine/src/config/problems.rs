@@ -4,6 +4,10 @@ use std::fmt;
 
 use super::error::ConfigError;
 use super::origins::Origins;
+use crate::format::count;
+
+/// Maximum number of problems that are shown.
+const MAX_SHOWN: usize = 50;
 
 /// The problems of a configuration, each with its place: the file and line, the environment variable
 /// or the flag that has the key.
@@ -29,13 +33,15 @@ impl ConfigProblems {
         Self(located)
     }
 
-    /// Returns a line for each problem.
+    /// Returns a line for each problem. If there are many, the last line says how many it leaves out.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |(place, problem): &(Option<String>, ConfigError)| match place {
             Some(place) => format!("{place}: {problem}"),
             None => problem.to_string(),
         };
-        self.0.iter().map(line).collect()
+        let more = self.0.len().saturating_sub(MAX_SHOWN);
+        let more = (more > 0).then(|| format!("and {}", count(more as u64, "further problem")));
+        self.0.iter().take(MAX_SHOWN).map(line).chain(more).collect()
     }
 }
 

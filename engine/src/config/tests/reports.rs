@@ -129,6 +129,18 @@ fn a_wrong_level_is_named_by_its_place() {
     assert!(found.starts_with("--log-level: log.level: \"verbose\" is no level"), "{found}");
 }
 
+#[test]
+fn problems_that_are_too_many_to_show_are_counted() {
+    let text = |keys: usize| (0..keys).map(|key| format!("k{key} = 1")).collect::<Vec<_>>().join("\n");
+    for (keys, last) in
+        [(50, "50: k49: unknown key"), (51, "and 1 further problem"), (130, "and 80 further problems")]
+    {
+        let found = problems(&text(keys), &[]);
+        assert_eq!(found.last().unwrap(), last);
+        assert_eq!(found.len(), keys.min(51), "{found:#?}");
+    }
+}
+
 /// Asserts that each of the problems of a text begins with one of these, in this order.
 fn assert_problems(text: &str, variables: &[(&str, &str)], expected: &[&str]) {
     let found = problems(text, variables);
