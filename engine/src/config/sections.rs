@@ -52,12 +52,7 @@ impl RedisConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.server().check().map_err(|error| {
-            // The client of Redis says this in the names of its types.
-            let problem = error.to_string().replace("InvalidPort", "the port must be a number up to 65535");
-            let problem = problem.replace("EmptyHost", "the host is missing");
-            ConfigError::invalid("redis.url", &problem)
-        })
+        self.server().check().map_err(|error| ConfigError::invalid("redis.url", &error.to_string()))
     }
 }
 

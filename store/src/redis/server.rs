@@ -20,13 +20,13 @@ pub enum RedisServerError {
     #[error("must look like redis://host:6379, or rediss://host:6379 for TLS")]
     Scheme,
     /// The URL has parameters.
-    #[error("takes no parameters after ? or #; the settings of TLS are in [redis.tls]")]
+    #[error("takes no parameters after ? or #; the settings of TLS are keys of redis.tls")]
     Parameters,
     /// The URL cannot be parsed.
     #[error("cannot be read: {0} (special characters of a password must be percent-encoded)")]
     Url(String),
     /// TLS is configured, but not asked for.
-    #[error("is without TLS, but [redis.tls] is set; write rediss://, or remove [redis.tls]")]
+    #[error("is without TLS, but settings of TLS are set; write rediss://, or remove them")]
     TlsNotUsed,
     /// The settings of TLS cannot be used.
     #[error("TLS: {0}")]
@@ -75,7 +75,20 @@ impl RedisServer {
         }
         // TLS is added by `client_config`.
         Config::from_url(&format!("redis://{rest}"))
-            .map_err(|error| RedisServerError::Url(error.details().to_owned()))
+            .map_err(|error| RedisServerError::Url(in_plain_words(error.details()).to_owned()))
+    }
+}
+
+/// Says what is wrong with a URL. The client says it in the names of its types.
+fn in_plain_words(problem: &str) -> &str {
+    match problem {
+        "InvalidPort" => "the port must be a number up to 65535",
+        "EmptyHost" | "Invalid or missing host." => "the host is missing",
+        "InvalidDomainCharacter" | "IdnaError" => "the host has a character that no name has",
+        "InvalidIpv4Address" | "InvalidIpv6Address" => "the host is no IP address",
+        "Invalid integer string." => "the database must be a number up to 255",
+        "Invalid database path." => "it has more after the host than the number of a database",
+        other => other,
     }
 }
 
@@ -119,11 +132,16 @@ mod tests {
         for (url, tls, problem) in [
             ("http://u:secret@host", TlsSettings::default(), "rediss://host:6379 for TLS"),
             ("rediss-cluster://u:secret@host", TlsSettings::default(), "rediss://host:6379 for TLS"),
-            ("redis://u:secret@host", tls, "[redis.tls] is set"),
+            ("redis://u:secret@host", tls, "settings of TLS are set"),
             ("redis://u:secret@host?x=1", TlsSettings::default(), "no parameters"),
             ("redis://u:secret/@host", TlsSettings::default(), "percent-encoded"),
-            ("redis://u:secret@host:port", TlsSettings::default(), "Port"),
-            ("redis://u:secret@host/db", TlsSettings::default(), "cannot be read"),
+            ("redis://u:secret@host:port", TlsSettings::default(), "the port must be a number"),
+            ("redis://u:secret@host/db", TlsSettings::default(), "the database must be a number"),
+            ("redis://u:secret@host/1/2", TlsSettings::default(), "more after the host"),
+            ("redis://", TlsSettings::default(), "the host is missing"),
+            ("redis://u:secret@", TlsSettings::default(), "the host is missing"),
+            ("redis://u:secret@a b", TlsSettings::default(), "the host has a character"),
+            ("redis://u:secret@[::1", TlsSettings::default(), "the host is no IP address"),
         ] {
             let server = RedisServer::new(url, tls);
             let error = server.check().expect_err(url).to_string();
