@@ -18,11 +18,11 @@ impl Shape {
     /// The record must have room for this shape.
     #[inline(always)]
     unsafe fn set_head(&self, record: &mut [u8], levels: Levels, len: usize) {
-        let word = levels.0 | (len as u64 - 1) << self.len;
+        let word = levels.0 | (len as u64 - 1) << self.len_shift;
         // SAFETY: the caller promises room for the record, and every record has more than eight
         // bytes: the cuts alone have 32.
         unsafe {
-            let others = u64::from_le_bytes(read(record, 0)) & !self.head;
+            let others = u64::from_le_bytes(read(record, 0)) & !self.head_mask;
             write(record, 0, (word | others).to_le_bytes());
         }
     }

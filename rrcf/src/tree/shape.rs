@@ -31,12 +31,12 @@ pub(crate) struct Shape {
     pub(crate) capacity: usize,
     /// Bytes of the record.
     pub(crate) size: usize,
-    /// A mask of the levels in the first word.
-    pub(super) levels: u64,
-    /// A mask of the first word in the first eight bytes.
-    pub(super) head: u64,
-    /// The position of the number of leaves in the first word.
-    pub(super) len: u32,
+    /// The bits of the levels in the first word.
+    pub(super) levels_mask: u64,
+    /// The bits of the first word in the first eight bytes.
+    pub(super) head_mask: u64,
+    /// The position of the number of leaves in the first word, in bits.
+    pub(super) len_shift: u32,
     pub(super) slots_at: usize,
     pub(super) slot_bytes: usize,
     pub(super) slot_mask: u32,
@@ -60,7 +60,7 @@ impl Shape {
             _ => (4, u32::MAX),
         };
         let (dimension_bytes, dimension_mask) = if dimensions <= 0x100 { (1, 0xff) } else { (2, u16::MAX) };
-        let len = 4 * (capacity as u32 - 1);
+        let len_shift = 4 * (capacity as u32 - 1);
         let slots_at = capacity / 2;
         let dimensions_at = slots_at + capacity * slot_bytes;
         let cuts_at = dimensions_at + capacity * dimension_bytes;
@@ -68,9 +68,9 @@ impl Shape {
         Self {
             capacity,
             size,
-            levels: (1 << len) - 1,
-            head: if capacity == SMALL { u64::from(u32::MAX) } else { u64::MAX },
-            len,
+            levels_mask: (1 << len_shift) - 1,
+            head_mask: if capacity == SMALL { u64::from(u32::MAX) } else { u64::MAX },
+            len_shift,
             slots_at,
             slot_bytes,
             slot_mask,
@@ -91,7 +91,7 @@ impl Shape {
         // SAFETY: the caller promises room for the record, and every record has more than eight
         // bytes: the cuts alone have 32.
         let word = u64::from_le_bytes(unsafe { read(record, 0) });
-        (Levels(word & self.levels), (word >> self.len & 15) as usize + 1)
+        (Levels(word & self.levels_mask), (word >> self.len_shift & 15) as usize + 1)
     }
 }
 
