@@ -403,7 +403,7 @@ impl Detector {
         let recurs = may_recur && state.verdicts.recurs(&state.causes(row, parts));
         let judged = if recurs { judged.at_least(threshold) } else { judged };
         let transition = state.regime.decide(judged, limits);
-        state.regime.count(limits.is_usual(judged));
+        state.regime.count(judged, limits);
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
@@ -427,6 +427,7 @@ impl Detector {
                     event,
                     pattern: Pattern::begin(at),
                     pause: 0,
+                    quiet: 0,
                     announced: false,
                     is_known: true,
                     is_by_steps,

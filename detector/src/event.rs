@@ -70,6 +70,11 @@ impl OpenEvent {
         }
     }
 
+    /// Returns the number of anomalous readings.
+    pub(crate) fn readings(&self) -> u32 {
+        self.readings
+    }
+
     /// Adds the next anomalous reading. If two readings are equally rare, the earlier one stays the
     /// peak.
     pub(crate) fn extend(&mut self, reading: Flagged) {

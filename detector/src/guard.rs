@@ -14,6 +14,9 @@ const PAUSE: u32 = 5;
 /// A reading that by itself is at least as common as one in twenty is usual, whatever the readings
 /// before it were.
 pub(crate) const USUAL: f64 = 1.3;
+/// A reading that by itself is at least as common as one in three is quiet. In a long anomaly there are
+/// many usual readings, but seldom [`PAUSE`] quiet ones in a row.
+const QUIET: f64 = 0.5;
 /// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
 /// begins another anomaly.
 pub(crate) const FRESH: f64 = 2.0;
@@ -50,6 +53,8 @@ pub(crate) struct Ongoing {
     pub(crate) pattern: Pattern,
     /// Usual readings since the last unusual one.
     pub(crate) pause: u32,
+    /// Quiet readings since the last one that was not quiet.
+    pub(crate) quiet: u32,
     /// Whether a detection has announced it.
     pub(crate) announced: bool,
     /// Whether all its readings have the pattern of an anomaly that people said was none. It is not
@@ -71,7 +76,8 @@ pub(crate) enum Transition {
     Continue,
     /// The reading is not part of the open anomaly, but the anomaly is not over.
     Pause,
-    /// The anomaly is over: enough usual readings in a row have come.
+    /// The anomaly is over: enough usual readings in a row have come. In a long anomaly, they must be
+    /// quiet, or as many as its unusual readings.
     End,
     /// The reading is part of the open anomaly, which is now accepted as the new normal.
     Accept,
@@ -110,7 +116,16 @@ pub(crate) struct Limits {
 impl Limits {
     /// Returns whether a reading is too common to be part of an open anomaly.
     pub(crate) fn is_usual(self, reading: ReadingRarity) -> bool {
-        reading.rarity < self.lasting_threshold || reading.instantaneous < USUAL
+        self.is_below(reading, USUAL)
+    }
+
+    /// Returns whether a reading is as common as most readings without an anomaly.
+    fn is_quiet(self, reading: ReadingRarity) -> bool {
+        self.is_below(reading, QUIET)
+    }
+
+    fn is_below(self, reading: ReadingRarity, instantaneous: f64) -> bool {
+        reading.rarity < self.lasting_threshold || reading.instantaneous < instantaneous
     }
 }
 
@@ -159,18 +174,25 @@ impl Regime {
                     let is_long = lasted >= limits.accept_after && !ongoing.pattern.is_true();
                     return if is_long { Transition::Accept } else { Transition::Continue };
                 }
-                if ongoing.pause + 1 >= PAUSE { Transition::End } else { Transition::Pause }
+                let pause = ongoing.pause + 1;
+                let is_quiet = limits.is_quiet(reading) && ongoing.quiet + 1 >= PAUSE;
+                let is_over = pause >= PAUSE && (is_quiet || pause >= ongoing.event.readings());
+                if is_over { Transition::End } else { Transition::Pause }
             }
         }
     }
 
-    /// Counts a reading: usual readings in a row, and the rest of an aftermath.
-    pub(crate) fn count(&mut self, is_usual: bool) {
+    /// Counts a reading: usual and quiet readings in a row, and the rest of an aftermath.
+    pub(crate) fn count(&mut self, reading: ReadingRarity, limits: Limits) {
+        let following = |count: u32, counts: bool| if counts { count + 1 } else { 0 };
         if let Self::Calm { aftermath } = self {
             *aftermath = aftermath.saturating_sub(1);
         }
+        if let Self::Anomalous(Ongoing { quiet, .. }) = self {
+            *quiet = following(*quiet, limits.is_quiet(reading));
+        }
         if let Self::Anomalous(Ongoing { pause, .. }) | Self::Accepted { pause, .. } = self {
-            *pause = if is_usual { *pause + 1 } else { 0 };
+            *pause = following(*pause, limits.is_usual(reading));
         }
     }
 
@@ -195,5 +217,47 @@ impl Regime {
         let closed = Some(Box::new(ongoing.clone()));
         *self = Self::Accepted { rarest: pattern.rarest, pause: 0, closed };
         Some((change, Some(pattern)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Flagged;
+
+    const LIMITS: Limits = Limits { threshold: 4.0, lasting_threshold: 2.0, accept_after: u128::MAX };
+
+    fn reading(instantaneous: f64) -> ReadingRarity {
+        ReadingRarity { at: 0, rarity: 3.0, instantaneous }
+    }
+
+    /// Returns after how many such readings an anomaly of `readings` unusual ones ends.
+    fn ends_after(readings: u32, instantaneous: f64) -> usize {
+        let flagged = Flagged { at: 0, score: 9.0, grade: 0.8, instantaneous: 4.0, causes: &[] };
+        let mut event = OpenEvent::begin(flagged);
+        (1..readings).for_each(|_| event.extend(flagged));
+        let mut regime = Regime::Anomalous(Ongoing {
+            event,
+            pattern: Pattern::begin(0),
+            pause: 0,
+            quiet: 0,
+            announced: true,
+            is_known: false,
+            is_by_steps: false,
+        });
+        let next = reading(instantaneous);
+        let has_ended = |_: &usize| {
+            let transition = regime.decide(next, LIMITS);
+            regime.count(next, LIMITS);
+            transition == Transition::End
+        };
+        (1..100).find(has_ended).unwrap()
+    }
+
+    #[test]
+    fn an_anomaly_ends_with_quiet_readings_or_with_as_many_usual_ones_as_it_had_unusual_ones() {
+        let (quiet, usual) = (QUIET - 0.1, USUAL - 0.1);
+        assert_eq!([1, 5, 40].map(|readings| ends_after(readings, quiet)), [5; 3]);
+        assert_eq!([1, 5, 40].map(|readings| ends_after(readings, usual)), [5, 5, 40]);
     }
 }

@@ -12,7 +12,7 @@ use crate::scale::CALIBRATION_ROWS;
 use crate::state::State;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 14;
 

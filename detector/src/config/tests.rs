@@ -96,8 +96,8 @@ fn the_fingerprint_is_stable() {
     assert_eq!(with(|c| c.fields = vec!["zcr".into(), "laeq_db".into()]).fingerprint(), GOLDEN_FIELDS);
 }
 
-const GOLDEN_DEFAULT: u64 = 4_375_137_086_232_366_296;
-const GOLDEN_FIELDS: u64 = 11_018_256_958_355_769_776;
+const GOLDEN_DEFAULT: u64 = 5_601_056_678_745_671_411;
+const GOLDEN_FIELDS: u64 = 8_935_295_160_587_982_952;
 
 #[test]
 fn the_fingerprint_covers_what_shapes_state_and_nothing_else() {
