@@ -123,9 +123,9 @@ fn out_of_memory() -> Case {
             Action::UntilLogged(Node::A, "memory allocation"),
         ]
     };
-    // The second engine needs more memory than it has at its start, also if it has read the backlog of
-    // the first one before its limit is set.
-    Case::new("out-of-memory").then(death(0.4)).then(death(0.9))
+    // The second engine needs much more memory than it has at its start, also if it has read the backlog
+    // of the first one before its limit is set: most of the traffic is still to come.
+    Case::new("out-of-memory").then(death(0.2)).then(death(0.9))
 }
 
 /// A later build takes over from the present one, which must not take the partitions back.
