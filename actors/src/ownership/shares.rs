@@ -29,6 +29,8 @@ pub(super) struct Shares {
     ttl: Duration,
     /// The nodes that `owners` is for.
     nodes: BTreeSet<String>,
+    /// When they have changed last; `None` before the first node.
+    changed: Option<Instant>,
     /// The node that should own each partition.
     owners: Vec<String>,
     /// Partitions of other nodes without a lease.
@@ -54,6 +56,7 @@ impl Shares {
             partitions,
             ttl,
             nodes: BTreeSet::new(),
+            changed: None,
             owners: Vec::new(),
             free: BTreeMap::new(),
             idle_until: BTreeMap::new(),
@@ -65,6 +68,7 @@ impl Shares {
         self.idle_until.retain(|_, until| now < *until);
         if self.nodes != view.nodes {
             self.nodes.clone_from(&view.nodes);
+            self.changed = Some(now);
             self.owners = share(self.partitions, &self.nodes).into_iter().map(str::to_owned).collect();
             let (owners, node) = (&self.owners, &self.node);
             self.free.retain(|partition, _| owners.get(usize::from(partition.0)) != Some(node));
@@ -77,9 +81,14 @@ impl Shares {
         self.nodes.len()
     }
 
-    /// Returns the number of live nodes whose names are before that of this one.
-    pub(super) fn rank(&self) -> usize {
-        self.nodes.iter().take_while(|node| **node < self.node).count()
+    /// Returns when the live nodes have changed last.
+    pub(super) fn changed(&self) -> Option<Instant> {
+        self.changed
+    }
+
+    /// Returns whether this node is the first of the live ones by name.
+    pub(super) fn is_first(&self) -> bool {
+        self.nodes.first() == Some(&self.node)
     }
 
     /// Returns the number of partitions in the share of this node.

@@ -29,12 +29,13 @@ impl FailingClaims {
     /// failed for long. Returns whether it does. If there are no other nodes, it keeps its leases and
     /// tries again.
     ///
-    /// The claims of all nodes fail if it is PostgreSQL that refuses them. So the nodes leave one
-    /// after another, and the last one stays.
+    /// The claims of all nodes fail if it is PostgreSQL that refuses them. So the node that is first by
+    /// name leaves after a lease TTL, and the others wait for two, again after each change of the nodes:
+    /// they leave one after another, and the last one stays.
     pub(super) fn note_failure(&mut self, stores: &KeeperStores, shares: &Shares, now: Instant) -> bool {
         let ttl = stores.leases.ttl();
-        let since = *self.since.get_or_insert(now);
-        let patience = ttl * (shares.rank() as u32 + 1);
+        let since = shares.changed().max(Some(*self.since.get_or_insert(now))).unwrap_or(now);
+        let patience = if shares.is_first() { ttl } else { 2 * ttl };
         if now.saturating_duration_since(since) < patience || shares.nodes() < 2 {
             return false;
         }

@@ -156,22 +156,32 @@ fn fails_at(keeper: &mut PartitionKeeper, now: Instant) -> bool {
 }
 
 #[actix_rt::test]
-async fn of_two_nodes_whose_claims_fail_from_the_same_moment_one_leaves_first() {
+async fn nodes_whose_claims_fail_from_the_same_moment_leave_one_after_another_and_the_last_stays() {
     let (mut first, _, _) = new_keeper();
     let (mut second, _, _) = new_keeper();
-    let (mut view, now) = (View::default(), Instant::now());
-    view.note(["a".to_owned(), "b".to_owned()].into(), now);
-    let ttl = first.stores.leases.ttl();
-    for (keeper, name) in [(&mut first, "a"), (&mut second, "b")] {
+    let (mut third, _, _) = new_keeper();
+    let (ttl, now) = (first.stores.leases.ttl(), Instant::now());
+    let nodes = |names: &[&str]| {
+        let mut view = View::default();
+        view.note(names.iter().map(|name| (*name).to_owned()).collect(), now);
+        view
+    };
+    let all = nodes(&["a", "b", "c"]);
+    for (keeper, name) in [(&mut first, "a"), (&mut second, "b"), (&mut third, "c")] {
         keeper.shares = Shares::new(name.to_owned(), 2, ttl);
-        keeper.shares.update(&view, now);
+        keeper.shares.update(&all, now);
         assert!(!fails_at(keeper, now));
     }
-    assert!(fails_at(&mut first, now + ttl) && !fails_at(&mut second, now + ttl));
-    // The heartbeat of the first one is gone by then.
-    view.note(["b".to_owned()].into(), now);
-    second.shares.update(&view, now);
-    assert!(!fails_at(&mut second, now + 9 * ttl));
+    assert!(fails_at(&mut first, now + ttl));
+    let left = now + ttl + ttl / 2;
+    for keeper in [&mut second, &mut third] {
+        assert!(!fails_at(keeper, now + ttl));
+        keeper.shares.update(&nodes(&["b", "c"]), left);
+        assert!(!fails_at(keeper, now + 2 * ttl), "the time begins again");
+    }
+    assert!(fails_at(&mut second, left + ttl) && !fails_at(&mut third, left + ttl));
+    third.shares.update(&nodes(&["c"]), left + ttl);
+    assert!(!fails_at(&mut third, left + 9 * ttl));
 }
 
 #[actix_rt::test]
@@ -204,9 +214,9 @@ async fn a_node_whose_claims_fail_for_the_time_of_a_lease_leaves_its_share_until
 #[actix_rt::test]
 async fn the_leases_of_a_share_that_is_left_are_released() {
     let (mut keeper, _, _) = new_keeper();
-    share_with_another(&mut keeper);
-    let ttl = keeper.stores.leases.ttl();
-    assert!(!fails_at(&mut keeper, Instant::now().checked_sub(ttl).unwrap()));
+    let before = Instant::now().checked_sub(keeper.stores.leases.ttl()).unwrap();
+    share_with_another_since(&mut keeper, before);
+    assert!(!fails_at(&mut keeper, before));
     let release = keeper.on_claimed(&[P], Err(StoreError::FieldSet("a test".to_owned())));
     assert_eq!(release.now_or_never(), None, "the release asks Redis, which does not answer here");
 }
@@ -248,12 +258,17 @@ async fn a_drain_releases_leases_whose_partitions_are_not_claimed_yet() {
     }
 }
 
-/// Another node has joined, and the nodes have settled. Returns the partition that it should own.
+/// Another node has joined, whose name comes after that of this one, and the nodes have settled. Returns
+/// the partition that it should own.
 fn share_with_another(keeper: &mut PartitionKeeper) -> PartitionId {
+    share_with_another_since(keeper, Instant::now())
+}
+
+fn share_with_another_since(keeper: &mut PartitionKeeper, now: Instant) -> PartitionId {
     let nodes = [keeper.stores.leases.node().to_string(), "other".to_owned()];
     let mut view = View::default();
-    view.note(nodes.into(), Instant::now());
-    keeper.shares.update(&view, Instant::now());
+    view.note(nodes.into(), now);
+    keeper.shares.update(&view, now);
     let all = [PartitionId(0), PartitionId(1)];
     all.into_iter().find(|partition| !keeper.shares.is_own(*partition)).unwrap()
 }
