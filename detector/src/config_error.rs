@@ -16,6 +16,16 @@ pub enum ConfigError {
         /// Maximum value.
         most: u64,
     },
+    /// All trees together have too many points.
+    #[error("points is {points}, but with {trees} trees it must be at most {}", most / trees)]
+    TooManyPoints {
+        /// The configured number of points of a tree.
+        points: u64,
+        /// The configured number of trees.
+        trees: u64,
+        /// Maximum number of points of all trees together.
+        most: u64,
+    },
     /// A fractional number lies outside its range, or is not finite.
     #[error("{key} is {value}, but must be {range}")]
     BadNumber {
@@ -45,6 +55,7 @@ impl ConfigError {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::OutOfRange { key, .. } | Self::BadNumber { key, .. } => key,
+            Self::TooManyPoints { .. } => "points",
             Self::RepeatedField(_) | Self::EmptyField => "fields",
             Self::UnknownCounter(_) => "counters",
             Self::EmptyPattern => "exclude",

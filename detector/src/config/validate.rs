@@ -40,13 +40,13 @@ impl DetectorConfig {
     /// Checks the sizes of the forest.
     fn check_forest(&self) -> Vec<ConfigError> {
         let Shape { trees, points } = self.shape();
-        let sizes = [within("trees", trees as u64, 1, 1_000), within("points", points as u64, 32, 1_000_000)];
-        let errors: Vec<ConfigError> = sizes.into_iter().filter_map(Result::err).collect();
-        if !errors.is_empty() {
-            return errors;
+        let (trees, points) = (trees as u64, points as u64);
+        let sizes = [within("trees", trees, 1, 1_000), within("points", points, 32, 1_000_000)];
+        let mut errors: Vec<ConfigError> = sizes.into_iter().filter_map(Result::err).collect();
+        if errors.is_empty() && trees * points > MAX_TREE_POINTS {
+            errors.push(ConfigError::TooManyPoints { points, trees, most: MAX_TREE_POINTS });
         }
-        let product = within("trees * points", (trees * points) as u64, 32, MAX_TREE_POINTS);
-        product.err().into_iter().collect()
+        errors
     }
 
     fn check_alarms(&self) -> Result<(), ConfigError> {

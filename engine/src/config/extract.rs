@@ -83,7 +83,7 @@ pub(super) fn extract_partly<T: DeserializeOwned>(
             if let ConfigError::Invalid { problem, .. } = &mut problem
                 && matches!(&error.kind, Kind::Message(text) if text == NO_ADDRESS)
             {
-                let value = value_of(&own, &path).and_then(Value::as_str).unwrap_or_default();
+                let value = value_mut(&mut own, &path).and_then(|value| value.as_str()).unwrap_or_default();
                 *problem = format!("is {value:?}, but must be {ADDRESS}");
             }
             problems.push(problem);
@@ -137,13 +137,6 @@ pub(super) fn merged(below: &Dict, above: &Dict) -> Dict {
         keys.insert(name.clone(), merged);
     }
     keys
-}
-
-/// Returns the value of a key.
-fn value_of<'k>(keys: &'k Dict, path: &[String]) -> Option<&'k Value> {
-    let [first, rest @ ..] = path else { return None };
-    let value = keys.get(first)?;
-    if rest.is_empty() { Some(value) } else { value_of(value.as_dict()?, rest) }
 }
 
 /// Returns the value of a key, or of an element of an array, to change it.

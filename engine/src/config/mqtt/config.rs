@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
 use super::subscriptions::{self, Place};
-use crate::config::error::{ConfigError, all_of, and_independent};
+use crate::config::error::{ConfigError, all_of};
 use crate::config::extract::{Partly, extract_partly};
 
 /// A broker and its subscriptions.
@@ -96,8 +96,11 @@ impl MqttConfig {
     fn validate_own(&self, index: usize, own: &Dict) -> Result<(), ConfigError> {
         let place = self.place_of(index);
         let (merged, problems) = subscriptions::merge_partly(&self.messages, own, &place);
-        let found = all_of(merged.iter().map(|subscription| subscription.validate(&place.own)));
-        and_independent(problems, found)
+        // The subscriptions of a preset have the same problem of an own key.
+        let all = merged.iter().fold(problems, |known, subscription| {
+            subscriptions::and_all(known, subscription.validate(&place.own))
+        });
+        if all.is_empty() { Ok(()) } else { Err(ConfigError::Several(all)) }
     }
 
     /// Returns where the keys of a subscription are.

@@ -75,7 +75,7 @@ fn suggest_key_of_broker(problem: &mut ConfigError, place: &Place) {
 }
 
 /// Returns the problems that [`and_independent`] joins.
-fn and_all(known: Vec<ConfigError>, found: Result<(), ConfigError>) -> Vec<ConfigError> {
+pub(super) fn and_all(known: Vec<ConfigError>, found: Result<(), ConfigError>) -> Vec<ConfigError> {
     and_independent(known, found).err().map(ConfigError::into_all).unwrap_or_default()
 }
 
