@@ -59,7 +59,8 @@ pub(crate) struct Calibration {
     /// The greatest rarity of the block that has begun, and the number of its readings.
     greatest: f64,
     count: u32,
-    /// Alarms raised so far, and alarms that the readings so far allow. Both fade.
+    /// Alarms raised so far, with the credit as it fades, and alarms that the readings so far allow. Both
+    /// fade.
     raised: f64,
     due: f64,
 }
@@ -127,7 +128,7 @@ impl Calibration {
     pub(crate) fn count_reading(&mut self, alarms_per_week: f64, readings_per_week: f64) {
         self.due += alarms_per_week / readings_per_week.max(1.0);
         if self.due > MEMORY {
-            // A credit that is used stays used: half of it would come back with each halving.
+            // The credit fades with the counts: without this, half of it would come back with each halving.
             self.raised += ASKED.due - ASKED.raised;
             self.due /= 2.0;
             self.raised /= 2.0;

@@ -14,8 +14,8 @@ const PAUSE: u32 = 5;
 /// A reading that by itself is at least as common as one in twenty is usual, whatever the readings
 /// before it were.
 pub(crate) const USUAL: f64 = 1.3;
-/// A reading that by itself is at least as common as one in three is quiet. In a long anomaly there are
-/// many usual readings, but seldom [`PAUSE`] quiet ones in a row.
+/// A reading that by itself is at least as common as one in three is quiet, also if its moving means are
+/// rare. In a long anomaly there are many usual readings, but seldom [`PAUSE`] quiet ones in a row.
 const QUIET: f64 = 0.5;
 /// In the aftermath of an anomaly, only a reading that by itself is as rare as one in a hundred
 /// begins another anomaly.
@@ -222,17 +222,25 @@ impl Regime {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::repeat;
+
     use super::*;
     use crate::event::Flagged;
 
     const LIMITS: Limits = Limits { threshold: 4.0, lasting_threshold: 2.0, accept_after: u128::MAX };
 
-    fn reading(instantaneous: f64) -> ReadingRarity {
-        ReadingRarity { at: 0, rarity: 3.0, instantaneous }
+    const ENOUGH: usize = PAUSE as usize;
+
+    fn quiet() -> ReadingRarity {
+        ReadingRarity { at: 0, rarity: 3.0, instantaneous: QUIET - 0.1 }
     }
 
-    /// Returns after how many such readings an anomaly of `readings` unusual ones ends.
-    fn ends_after(readings: u32, instantaneous: f64) -> usize {
+    fn usual() -> ReadingRarity {
+        ReadingRarity { instantaneous: USUAL - 0.1, ..quiet() }
+    }
+
+    /// Returns after how many of these readings an anomaly of `readings` unusual ones ends.
+    fn ends_after(readings: u32, next: impl Iterator<Item = ReadingRarity>) -> usize {
         let flagged = Flagged { at: 0, score: 9.0, grade: 0.8, instantaneous: 4.0, causes: &[] };
         let mut event = OpenEvent::begin(flagged);
         (1..readings).for_each(|_| event.extend(flagged));
@@ -245,19 +253,25 @@ mod tests {
             is_known: false,
             is_by_steps: false,
         });
-        let next = reading(instantaneous);
-        let has_ended = |_: &usize| {
+        let ends = |next: ReadingRarity| {
             let transition = regime.decide(next, LIMITS);
             regime.count(next, LIMITS);
             transition == Transition::End
         };
-        (1..100).find(has_ended).unwrap()
+        next.take(100).map(ends).position(|is_end| is_end).unwrap() + 1
     }
 
     #[test]
     fn an_anomaly_ends_with_quiet_readings_or_with_as_many_usual_ones_as_it_had_unusual_ones() {
-        let (quiet, usual) = (QUIET - 0.1, USUAL - 0.1);
-        assert_eq!([1, 5, 40].map(|readings| ends_after(readings, quiet)), [5; 3]);
-        assert_eq!([1, 5, 40].map(|readings| ends_after(readings, usual)), [5, 5, 40]);
+        let after = |next: ReadingRarity| [1, 5, 40].map(|readings| ends_after(readings, repeat(next)));
+        assert_eq!(after(quiet()), [ENOUGH; 3]);
+        assert_eq!(after(usual()), [ENOUGH, ENOUGH, 40]);
+        assert_eq!(after(ReadingRarity { rarity: 1.9, instantaneous: 4.0, ..quiet() }), [ENOUGH; 3]);
+    }
+
+    #[test]
+    fn the_quiet_readings_that_end_a_long_anomaly_are_in_a_row() {
+        let parts = [repeat(quiet()).take(ENOUGH - 1), repeat(usual()).take(1), repeat(quiet()).take(ENOUGH)];
+        assert_eq!(ends_after(40, parts.into_iter().flatten()), 2 * ENOUGH);
     }
 }

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
-    // Those of the engine are for its log.
+    // The engine writes its warnings to its log, which does not exist yet.
     let warnings = warnings_of_variables();
     let is_engine = matches!(cli.command, Command::Run);
     if !is_engine {
@@ -100,8 +100,10 @@ fn main() -> ExitCode {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);
     }
-    for warning in warnings.iter().filter(|_| is_engine) {
-        tracing::warn!("{warning}");
+    if is_engine {
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
     }
     #[cfg(feature = "faults")]
     if let Err(error) = faults::set() {

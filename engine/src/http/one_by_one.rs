@@ -13,8 +13,8 @@ const BUFFER: usize = 4_096;
 
 /// Hands the head of a request over alone. What follows waits
 ///
-/// - after `GET` and `HEAD`, which have no body, until an answer is written. After another request,
-///   the next one may be the rest of its body, and does not wait.
+/// - after `GET` and `HEAD`, which have no body, until an answer is written. What follows another
+///   request may be its body, and does not wait for the answer.
 /// - until everything that was written is sent.
 pub(super) struct OneByOne<T> {
     transport: T,
