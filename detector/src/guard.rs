@@ -222,7 +222,7 @@ impl Regime {
 
 #[cfg(test)]
 mod tests {
-    use std::iter::repeat;
+    use std::iter::{repeat, repeat_n};
 
     use super::*;
     use crate::event::Flagged;
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_quiet_readings_that_end_a_long_anomaly_are_in_a_row() {
-        let parts = [repeat(quiet()).take(ENOUGH - 1), repeat(usual()).take(1), repeat(quiet()).take(ENOUGH)];
+        let parts = [repeat_n(quiet(), ENOUGH - 1), repeat_n(usual(), 1), repeat_n(quiet(), ENOUGH)];
         assert_eq!(ends_after(40, parts.into_iter().flatten()), 2 * ENOUGH);
     }
 }
