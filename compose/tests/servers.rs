@@ -139,6 +139,28 @@ fn postgres_keeps_what_it_committed_through_a_crash() {
 }
 
 #[test]
+fn postgres_has_locks_for_many_queries_over_a_year_of_days() {
+    const QUERIES: usize = 48;
+    let directory = directory();
+    let server = Postgres::start(directory.path()).unwrap();
+    let mut client = sql(&server);
+    client.batch_execute("CREATE TABLE days (day int PRIMARY KEY) PARTITION BY LIST (day)").unwrap();
+    for first in (0..400).step_by(50) {
+        let tables = (first..first + 50)
+            .map(|day| format!("CREATE TABLE day_{day} PARTITION OF days FOR VALUES IN ({day});"));
+        client.batch_execute(&tables.collect::<String>()).unwrap();
+    }
+    let mut clients: Vec<_> = (0..QUERIES).map(|_| sql(&server)).collect();
+    // Each holds the locks of all tables and indexes until its transaction ends.
+    let mut queries: Vec<_> = clients.iter_mut().map(|client| client.transaction().unwrap()).collect();
+    for query in &mut queries {
+        query.query("SELECT day FROM days", &[]).unwrap();
+    }
+    let locks = client.query_one("SELECT count(*) FROM pg_locks WHERE locktype = 'relation'", &[]).unwrap();
+    assert!(locks.get::<_, i64>(0) > 800 * QUERIES as i64);
+}
+
+#[test]
 fn postgres_opens_its_way_into_a_private_temporary_directory() {
     let directory = directory();
     let nested = directory.path().join("a/b");

@@ -67,6 +67,15 @@ fn the_effective_configuration_names_the_origin_of_each_value_and_hides_secrets(
 }
 
 #[test]
+fn the_composition_drops_readings_after_a_month_and_refuses_older_ones() {
+    let shown = run(include_str!("../../../compose/thicket/thicket.toml"), &["config", "--json"], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    for key in ["postgres.retention", "mqtt.max_age"] {
+        assert_eq!(json[key]["value"], "30d", "{key}: {}", stderr(&shown));
+    }
+}
+
+#[test]
 fn every_problem_of_a_configuration_is_shown_at_once() {
     let refused =
         run("[queue]\npartitons = 8\nlinger = \"soon\"\n", &["run"], &[("THICKET__SHARDS__COUNT", "x")]);
