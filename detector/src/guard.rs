@@ -1,5 +1,5 @@
 //! The learning guard: an anomaly that lasts does not become normal at once. While it lasts, the
-//! forest and the forecasts learn only one reading in five, and the histories of the measures learn
+//! forest and the forecasts learn only one reading in three, and the histories of the measures learn
 //! none. The guard accepts the anomaly as the new normal when it has lasted for `accept_after`, or
 //! when a person labels it as no anomaly.
 
@@ -139,6 +139,11 @@ impl Regime {
     /// Returns whether readings are learnt at full speed.
     pub(crate) fn learns(&self) -> bool {
         !matches!(self, Self::Anomalous(_))
+    }
+
+    /// Returns whether no anomaly is open, and none was accepted as the new normal just now.
+    pub(crate) fn is_usual(&self) -> bool {
+        matches!(self, Self::Calm { .. })
     }
 
     /// Returns whether no anomaly is open, and the end of none is still to be reported.

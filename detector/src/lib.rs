@@ -61,7 +61,8 @@
 //!   a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
 //!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of
-//!   all fields. `residuals`: the forecasts and courses of all fields, and what they say together.
+//!   all fields. `field_models`: these of all fields. `residuals`: what they say together. `caution`:
+//!   when they learn slowly although no anomaly is open.
 //!   `model`: the forest and the forecasts of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many
 //!   measures to one number.
@@ -80,6 +81,7 @@
 mod autoregression;
 mod calibration;
 mod cause;
+mod caution;
 mod clock;
 mod clock_change;
 mod config;
@@ -93,6 +95,7 @@ mod durations;
 mod event;
 mod exclude;
 mod explain;
+mod field_models;
 mod fields;
 mod forecast;
 mod grade;

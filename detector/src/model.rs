@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Direction, Precedent, expected_band};
+use crate::caution::LearningPace;
 use crate::config::{ClockContext, DetectorConfig};
 use crate::level::{Axis, Calendar, Context, Level, LevelInput, REACH_PER_POINT};
-use crate::residuals::Residuals;
+use crate::residuals::{Coordinates, Residuals};
 use crate::scale::Scale;
 use crate::surprise::measures_of;
 
@@ -36,6 +37,9 @@ pub(crate) struct Model {
     /// Measures of the last row, view by view.
     #[serde(skip)]
     measures: Vec<f64>,
+    /// The measures of the last row that the histories learn, if they are others.
+    #[serde(skip)]
+    learnt_measures: Vec<f64>,
 }
 
 /// The values of one reading, in the order of the fields.
@@ -47,6 +51,16 @@ pub(crate) struct Row<'a> {
     pub(crate) values: &'a [f64],
     /// Whether the reading comes after a silence.
     pub(crate) after_silence: bool,
+}
+
+/// How much of a row the model learns.
+#[derive(Clone, Copy)]
+pub(crate) struct Learning {
+    pub(crate) pace: LearningPace,
+    /// Whether the row is one of the few that are also learnt at a slower pace.
+    pub(crate) turn: bool,
+    /// The row's weight in the running means.
+    pub(crate) rate: f64,
 }
 
 /// The score of a row.
@@ -85,6 +99,7 @@ impl Model {
             coordinates: Vec::new(),
             imputed: Vec::new(),
             measures: Vec::new(),
+            learnt_measures: Vec::new(),
         };
         model.make_ready();
         Ok(model)
@@ -138,15 +153,15 @@ impl Model {
             && self.residuals.as_ref().is_none_or(|residuals| residuals.is_sound(fields))
     }
 
-    /// Scores a row, and learns it if `learn` is true. `rate` is the row's weight in the running
-    /// means.
+    /// Scores a row, and learns as much of it as `learning` says.
     pub(crate) fn score(
         &mut self,
         row: Row<'_>,
         config: &DetectorConfig,
-        learn: bool,
-        rate: f64,
+        learning: Learning,
     ) -> Result<RowScore, rrcf_rs::Error> {
+        let Learning { pace, turn, rate } = learning;
+        let learn = pace != LearningPace::Slow || turn;
         let mut row_score = RowScore::default();
         for (((coordinate, imputed), scale), &value) in
             self.coordinates.iter_mut().zip(&mut self.imputed).zip(&mut self.scales).zip(row.values)
@@ -169,9 +184,15 @@ impl Model {
         self.measures.clear();
         self.measures.extend(measures_of(&score, self.level.forest().len()));
         if let Some(residuals) = &mut self.residuals {
-            let Self { scales, imputed, measures, .. } = self;
-            residuals.follow(&coordinates, imputed, scales, row.after_silence, measures);
-            residuals.advance(imputed, learn, rate);
+            let Self { scales, imputed, measures, learnt_measures, .. } = self;
+            let after_silence = row.after_silence;
+            learnt_measures.clear();
+            if pace == LearningPace::Cautious {
+                learnt_measures.extend(&*measures);
+            }
+            let reading = Coordinates { of_fields: &coordinates, imputed, scales, after_silence };
+            residuals.follow(reading, pace, measures, learnt_measures);
+            residuals.advance(imputed, pace == LearningPace::Full || turn, rate);
         }
         self.coordinates = coordinates;
         if learn && !row_score.stuck {
@@ -193,6 +214,11 @@ impl Model {
     /// Returns the measures of the last row, view by view.
     pub(crate) fn measures(&self) -> &[f64] {
         &self.measures
+    }
+
+    /// Returns the measures of the last row that the histories learn.
+    pub(crate) fn learnt_measures(&self) -> &[f64] {
+        if self.learnt_measures.is_empty() { &self.measures } else { &self.learnt_measures }
     }
 
     pub(crate) fn level(&self) -> &Level {
@@ -252,7 +278,7 @@ impl Model {
             + self.scales.capacity() * size_of::<Scale>()
             + self.coordinates.capacity() * size_of::<f64>()
             + self.imputed.capacity()
-            + self.measures.capacity() * size_of::<f64>()
+            + (self.measures.capacity() + self.learnt_measures.capacity()) * size_of::<f64>()
     }
 
     /// Returns the expected low, median and high of every field. They come from those points of the

@@ -2,10 +2,11 @@
 //! the fields change.
 
 use crate::calibration::Calibration;
+use crate::caution::LearningPace;
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::detector::Detector;
-use crate::model::{Model, Row};
+use crate::model::{Learning, Model, Row};
 use crate::state::ScoredRow;
 use crate::steps::{StepRow, Steps};
 use crate::surprise::MeasureHistories;
@@ -83,7 +84,7 @@ impl Detector {
             for ((ts, values), &after_silence) in rows.iter().zip(&silences) {
                 let window_row = Row { ts: *ts, values, after_silence };
                 state.steps.observe(StepRow { ts: *ts, values, after_silence }, true);
-                model.score(window_row, config, true, rate)?;
+                model.score(window_row, config, Learning { pace: LearningPace::Full, turn: true, rate })?;
                 model.learn_pasts();
                 row.clone_from(values);
             }
@@ -98,7 +99,7 @@ impl Detector {
             state.model = Some(model);
             state.histories = MeasureHistories::new(state.views(config));
             state.calibration = Calibration::default();
-            (state.onset, state.regime) = Default::default();
+            (state.onset, state.caution, state.regime) = Default::default();
             state.learnt = 0;
             let first_seq = state.seq.saturating_sub(rows.len() as u64);
             for ((ts, values), after_silence) in rows.iter().zip(silences) {

@@ -9,14 +9,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::course::{COURSE_MEASURES, Course};
-use crate::covariance::Covariance;
-use crate::forecast::{FORECAST_MEASURES, Forecast, logarithm};
+use crate::caution::LearningPace;
+use crate::course::COURSE_MEASURES;
+use crate::field_models::{FIELD_MEASURES, FieldModels};
+use crate::forecast::{FORECAST_MEASURES, logarithm};
 use crate::scale::Scale;
 use crate::tail::Tail;
-
-/// Measures of each field: those of its forecast, then those of its course.
-const FIELD_MEASURES: usize = FORECAST_MEASURES + COURSE_MEASURES;
 
 /// Scales the mean rarity of all fields to about the size of the other measures, because all
 /// histograms have the same bin width.
@@ -27,121 +25,82 @@ const RANKS: usize = 3;
 /// The forecasts of all fields, and the pasts of their residuals.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Residuals {
-    forecasts: Vec<Forecast>,
-    courses: Vec<Course>,
+    models: FieldModels,
+    /// During [caution](crate::caution), the models as they would be without it. The pasts learn
+    /// their measures.
+    adapted: Option<Box<FieldModels>>,
     /// The pasts of each field's measures, [`FIELD_MEASURES`] each. Empty with one field.
     pasts: Vec<Tail>,
-    covariance: Covariance,
-    /// Of the last reading, in the same order as `pasts`.
     #[serde(skip)]
+    last: LastReading,
+    /// What the adapted models say of it, if there are any.
+    #[serde(skip)]
+    adapted_last: LastReading,
+}
+
+/// What the models say of the last reading, in the same order as the pasts.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct LastReading {
     measures: Vec<f64>,
-    #[serde(skip)]
     rarities: Vec<f64>,
-    #[serde(skip)]
-    values: Vec<f64>,
+}
+
+/// A reading in coordinates.
+#[derive(Clone, Copy)]
+pub(crate) struct Coordinates<'a> {
+    /// One for each field.
+    pub(crate) of_fields: &'a [f64],
+    /// Whether the reading lacks the field.
+    pub(crate) imputed: &'a [bool],
+    pub(crate) scales: &'a [Scale],
+    pub(crate) after_silence: bool,
 }
 
 impl Residuals {
     /// Creates the forecasts of fields that start at these coordinates.
     pub(crate) fn new(first: impl Iterator<Item = f64>) -> Self {
-        let (forecasts, courses): (Vec<_>, Vec<_>) =
-            first.map(|coordinate| (Forecast::new(coordinate), Course::new(coordinate))).unzip();
-        let fields = forecasts.len();
-        let pasts = if fields > 1 { vec![Tail::default(); FIELD_MEASURES * fields] } else { Vec::new() };
-        let covariance = if fields > 1 { Covariance::new(fields) } else { Covariance::default() };
-        Self { forecasts, courses, pasts, covariance, ..Self::default() }
+        let models = FieldModels::new(first);
+        let pasts =
+            if models.len() > 1 { vec![Tail::default(); FIELD_MEASURES * models.len()] } else { Vec::new() };
+        Self { models, pasts, ..Self::default() }
     }
 
-    /// Compares a reading with the forecasts. An imputed coordinate is passed over. The number of
-    /// measures is that of the [views](crate::surprise::views) without the level.
+    /// Compares a reading with the forecasts, and adds its measures to `measures`: as many as the
+    /// [views](crate::surprise::views) without the level have. During caution, adds those that the
+    /// pasts learn to `learnt`.
     pub(crate) fn follow(
         &mut self,
-        coordinates: &[f64],
-        imputed: &[bool],
-        scales: &[Scale],
-        after_silence: bool,
+        reading: Coordinates<'_>,
+        pace: LearningPace,
         measures: &mut Vec<f64>,
+        learnt: &mut Vec<f64>,
     ) {
-        self.measures.clear();
-        let fields = self.forecasts.iter_mut().zip(&mut self.courses);
-        for (((forecast, course), &coordinate), (&imputed, scale)) in
-            fields.zip(coordinates).zip(imputed.iter().zip(scales))
-        {
-            if after_silence {
-                forecast.restart();
-                course.restart();
-            }
-            if imputed {
-                forecast.pass_over();
-                self.measures.extend([0.0; FIELD_MEASURES]);
-            } else {
-                forecast.follow(coordinate, scale.least_residual());
-                self.measures.extend(forecast.measures());
-                self.measures.extend(course.observe(coordinate, scale.spread()));
-            }
+        let Self { models, adapted, pasts, last, adapted_last } = self;
+        match (pace, adapted.take()) {
+            (LearningPace::Cautious, None) => *adapted = Some(Box::new(models.clone())),
+            (LearningPace::Cautious, copy) => *adapted = copy,
+            (LearningPace::Full, Some(copy)) => *models = *copy,
+            (LearningPace::Full, None) | (LearningPace::Slow, _) => {}
         }
-        if self.forecasts.len() == 1 {
-            measures.extend(&self.measures);
-            return;
+        last.observe(models, reading, pasts, measures);
+        if let Some(models) = adapted {
+            adapted_last.observe(models, reading, pasts, learnt);
         }
-        self.rarities.clear();
-        self.rarities.extend(self.pasts.iter().zip(&self.measures).map(|(past, &value)| past.rarity(value)));
-        // A missing value says nothing.
-        for (rarities, &imputed) in self.rarities.chunks_mut(FIELD_MEASURES).zip(imputed) {
-            if imputed {
-                rarities.fill(0.0);
-            }
-        }
-        let count = self.forecasts.len() as f64;
-        let root = count.sqrt();
-        let of = |measure: usize| self.rarities.iter().skip(measure).step_by(FIELD_MEASURES).copied();
-        let greatest = |measure: usize| of(measure).fold(0.0, f64::max);
-        let mean = |measure: usize| of(measure).sum::<f64>() / count;
-        let at_once = [greatest(0), MEAN_UNIT * mean(0)];
-        let lasting = [greatest(1).max(greatest(2)), MEAN_UNIT * f64::midpoint(mean(1), mean(2))];
-        let of_course = |most: f64, measure: usize| most.max(greatest(FORECAST_MEASURES + measure));
-        let greatest_course = (0..COURSE_MEASURES).fold(0.0, of_course);
-        let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
-        let courses = [greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course];
-        let joint = self.covariance.squared_distance(self.forecasts.iter().map(Forecast::residual));
-        let drift = |(forecast, imputed): (&Forecast, &bool)| if *imputed { 0.0 } else { forecast.drift() };
-        let joint_drift = self.covariance.squared_distance(self.forecasts.iter().zip(imputed).map(drift));
-        measures.extend(at_once);
-        measures.push(logarithm(joint / root));
-        measures.extend(lasting);
-        measures.push(logarithm(joint_drift / root));
-        measures.extend(courses);
-        // Two fields that are off at once.
-        self.values.clear();
-        self.values.extend(self.forecasts.iter().map(|forecast| forecast.residual().abs()));
-        let ranks = self.values.len().min(RANKS);
-        self.values.select_nth_unstable_by(ranks - 1, |a, b| b.total_cmp(a));
-        self.values[..ranks].sort_by(|a, b| b.total_cmp(a));
-        let others = &self.values[1..ranks];
-        measures.push(others.iter().map(|&size| logarithm(size)).sum::<f64>() / others.len() as f64);
     }
 
     /// Adds the last reading to the forecasts' lags, and learns it if `learn` is true. `rate` is its
     /// weight in the running means.
     pub(crate) fn advance(&mut self, imputed: &[bool], learn: bool, rate: f64) {
-        let fields = self.forecasts.iter_mut().zip(&mut self.courses).zip(imputed);
-        for ((forecast, course), _) in fields.filter(|(_, imputed)| !**imputed) {
-            forecast.advance(learn, rate);
-            if learn {
-                course.learn(rate);
-            }
-        }
-        // A reading that lacks a field says nothing about what its fields do together.
-        if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
-            self.values.clear();
-            self.values.extend(self.forecasts.iter().map(Forecast::residual));
-            self.covariance.learn(&self.values, rate);
+        self.models.advance(imputed, learn, rate);
+        if let Some(models) = &mut self.adapted {
+            models.advance(imputed, true, rate);
         }
     }
 
     /// Adds the measures of the last reading to the fields' pasts.
     pub(crate) fn learn_pasts(&mut self, imputed: &[bool]) {
-        let fields = self.pasts.chunks_mut(FIELD_MEASURES).zip(self.measures.chunks(FIELD_MEASURES));
+        let last = if self.adapted.is_some() { &self.adapted_last } else { &self.last };
+        let fields = self.pasts.chunks_mut(FIELD_MEASURES).zip(last.measures.chunks(FIELD_MEASURES));
         for ((pasts, measures), _) in fields.zip(imputed).filter(|(_, imputed)| !**imputed) {
             pasts.iter_mut().zip(measures).for_each(|(past, &value)| past.learn(value));
         }
@@ -150,49 +109,92 @@ impl Residuals {
     /// Takes over what is known of the fields that stay. `sources` has the index of each field in
     /// `known`.
     pub(crate) fn take_over(&mut self, known: &mut Self, sources: &[Option<usize>]) {
+        self.models.take_over(known.adapted.as_deref_mut().unwrap_or(&mut known.models), sources);
         for (field, source) in sources.iter().enumerate() {
             let Some(index) = *source else { continue };
-            std::mem::swap(&mut self.forecasts[field], &mut known.forecasts[index]);
-            std::mem::swap(&mut self.courses[field], &mut known.courses[index]);
             let own = self.pasts.chunks_mut(FIELD_MEASURES).nth(field);
             let other = known.pasts.chunks_mut(FIELD_MEASURES).nth(index);
             if let (Some(own), Some(other)) = (own, other) {
                 own.swap_with_slice(other);
             }
         }
-        self.covariance.take_over(&known.covariance, sources);
     }
 
     /// Returns the greatest rarity of each field's measures of the last reading. Empty with one
     /// field.
     pub(crate) fn field_rarities(&self) -> impl Iterator<Item = f64> {
-        self.rarities.chunks(FIELD_MEASURES).map(|of_field| of_field.iter().copied().fold(0.0, f64::max))
+        self.last.rarities.chunks(FIELD_MEASURES).map(|of_field| of_field.iter().copied().fold(0.0, f64::max))
     }
 
     /// Returns whether these residuals fit a sensor with this many fields.
     pub(crate) fn is_sound(&self, fields: usize) -> bool {
-        let parts_fit = if fields > 1 {
-            self.pasts.len() == FIELD_MEASURES * fields && self.covariance.is_sound(fields)
-        } else {
-            self.pasts.is_empty() && self.covariance.is_sound(0)
-        };
-        self.forecasts.len() == fields
-            && self.courses.len() == fields
-            && self.courses.iter().all(Course::is_sound)
-            && self.forecasts.iter().all(Forecast::is_sound)
-            && parts_fit
+        let pasts = if fields > 1 { FIELD_MEASURES * fields } else { 0 };
+        self.models.is_sound(fields)
+            && self.adapted.as_ref().is_none_or(|models| models.is_sound(fields))
+            && self.pasts.len() == pasts
             && self.pasts.iter().all(Tail::is_sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        let numbers = self.measures.capacity() + self.rarities.capacity() + self.values.capacity();
-        self.forecasts.capacity() * size_of::<Forecast>()
-            + self.courses.capacity() * size_of::<Course>()
-            + self.courses.iter().map(Course::memory_usage).sum::<usize>()
+        let adapted = self.adapted.as_ref();
+        self.models.memory_usage()
+            + adapted.map_or(0, |models| size_of::<FieldModels>() + models.memory_usage())
             + self.pasts.capacity() * size_of::<Tail>()
             + self.pasts.iter().map(Tail::memory_usage).sum::<usize>()
-            + self.covariance.memory_usage()
-            + numbers * size_of::<f64>()
+            + self.last.memory_usage()
+            + self.adapted_last.memory_usage()
+    }
+}
+
+impl LastReading {
+    /// Compares a reading with the models, and adds the measures of all fields together. With one
+    /// field, they are its own.
+    fn observe(
+        &mut self,
+        models: &mut FieldModels,
+        reading: Coordinates<'_>,
+        pasts: &[Tail],
+        measures: &mut Vec<f64>,
+    ) {
+        let Coordinates { of_fields, imputed, scales, after_silence } = reading;
+        self.measures.clear();
+        models.follow(of_fields, imputed, scales, after_silence, &mut self.measures);
+        if models.len() == 1 {
+            measures.extend(&self.measures);
+            return;
+        }
+        self.rarities.clear();
+        self.rarities.extend(pasts.iter().zip(&self.measures).map(|(past, &value)| past.rarity(value)));
+        // A missing value says nothing.
+        for (rarities, &imputed) in self.rarities.chunks_mut(FIELD_MEASURES).zip(imputed) {
+            if imputed {
+                rarities.fill(0.0);
+            }
+        }
+        let count = models.len() as f64;
+        let root = count.sqrt();
+        let of = |measure: usize| self.rarities.iter().skip(measure).step_by(FIELD_MEASURES).copied();
+        let greatest = |measure: usize| of(measure).fold(0.0, f64::max);
+        let mean = |measure: usize| of(measure).sum::<f64>() / count;
+        measures.extend([greatest(0), MEAN_UNIT * mean(0), logarithm(models.joint() / root)]);
+        let lasting = MEAN_UNIT * f64::midpoint(mean(1), mean(2));
+        let joint_drift = logarithm(models.joint_drift(imputed) / root);
+        measures.extend([greatest(1).max(greatest(2)), lasting, joint_drift]);
+        let of_course = |most: f64, measure: usize| most.max(greatest(FORECAST_MEASURES + measure));
+        let greatest_course = (0..COURSE_MEASURES).fold(0.0, of_course);
+        let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
+        measures.extend([greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course]);
+        // Two fields that are off at once.
+        let mut sizes: Vec<f64> = models.residuals().map(f64::abs).collect();
+        let ranks = sizes.len().min(RANKS);
+        sizes.select_nth_unstable_by(ranks - 1, |a, b| b.total_cmp(a));
+        sizes[..ranks].sort_by(|a, b| b.total_cmp(a));
+        let others = &sizes[1..ranks];
+        measures.push(others.iter().map(|&size| logarithm(size)).sum::<f64>() / others.len() as f64);
+    }
+
+    fn memory_usage(&self) -> usize {
+        (self.measures.capacity() + self.rarities.capacity()) * size_of::<f64>()
     }
 }
 
@@ -213,7 +215,9 @@ mod tests {
     fn observe(residuals: &mut Residuals, values: [f64; 3], imputed: [bool; 3]) -> Measured {
         let scales: Vec<Scale> = (0..3).map(|_| Scale::calibrate(&[-0.5, 0.5, 0.0, 0.25])).collect();
         let mut measures = Vec::new();
-        residuals.follow(&values, &imputed, &scales, false, &mut measures);
+        let reading =
+            Coordinates { of_fields: &values, imputed: &imputed, scales: &scales, after_silence: false };
+        residuals.follow(reading, LearningPace::Full, &mut measures, &mut Vec::new());
         let [field, mean, joint, .., coincidence] = measures[..] else { panic!("{measures:?}") };
         Measured { field, mean, joint, coincidence }
     }
@@ -258,9 +262,46 @@ mod tests {
         let drift_after = |silence: bool| {
             let mut residuals = residuals.clone();
             let mut measures = Vec::new();
-            residuals.follow(&[0.0; 3], &PRESENT, &scales, silence, &mut measures);
-            residuals.forecasts[0].drift()
+            let reading = Coordinates {
+                of_fields: &[0.0; 3],
+                imputed: &PRESENT,
+                scales: &scales,
+                after_silence: silence,
+            };
+            residuals.follow(reading, LearningPace::Full, &mut measures, &mut Vec::new());
+            residuals.last.measures[1]
         };
         assert!(drift_after(true).abs() < 0.5 * drift_after(false).abs());
+    }
+
+    #[test]
+    fn during_caution_the_pasts_learn_what_they_would_learn_without_it() {
+        let (mut cautious, mut other) = (learnt(), learnt());
+        let scales: Vec<Scale> = (0..3).map(|_| Scale::calibrate(&[-0.5, 0.5, 0.0, 0.25])).collect();
+        let mut noise = crate::noise::Noise::new(11);
+        let mut step = |residuals: [&mut Residuals; 2], paces: [LearningPace; 2]| {
+            let values = [0; 3].map(|_| 2.0 * noise.uniform() - 1.0);
+            for (residuals, pace) in residuals.into_iter().zip(paces) {
+                let reading = Coordinates {
+                    of_fields: &values,
+                    imputed: &PRESENT,
+                    scales: &scales,
+                    after_silence: false,
+                };
+                residuals.follow(reading, pace, &mut Vec::new(), &mut Vec::new());
+                residuals.advance(&PRESENT, pace == LearningPace::Full, 0.01);
+                residuals.learn_pasts(&PRESENT);
+            }
+        };
+        for _ in 0..500 {
+            step([&mut cautious, &mut other], [LearningPace::Cautious, LearningPace::Full]);
+        }
+        assert!(cautious.pasts == other.pasts);
+        let unrest = |residuals: &Residuals| residuals.last.measures[2];
+        assert!(unrest(&cautious) > unrest(&other) + 0.3, "{} {}", unrest(&cautious), unrest(&other));
+
+        step([&mut cautious, &mut other], [LearningPace::Full; 2]);
+        assert!(cautious.models == other.models, "after caution, the adapted models take their place");
+        assert!(cautious.adapted.is_none());
     }
 }

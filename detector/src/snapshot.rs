@@ -12,7 +12,7 @@ use crate::scale::CALIBRATION_ROWS;
 use crate::state::State;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TKDT");
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 14;
 
@@ -115,6 +115,7 @@ impl State {
             && self.tracker.is_sound(self.model.is_some())
             && self.watch.is_sound()
             && self.calibration.is_sound()
+            && self.caution.is_sound()
             && (self.model.is_none() || self.histories.is_sound(self.views(config)))
     }
 }

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::cause::Cause;
+use crate::caution::{Caution, LearningPace};
 use crate::config::DetectorConfig;
 use crate::counter::Counter;
 use crate::event::Event;
 use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::level::REACH_PER_POINT;
-use crate::model::{Model, Row, RowScore};
+use crate::model::{Learning, Model, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
@@ -26,7 +27,9 @@ const STEP_PART: f64 = 1.0 / 64.0;
 
 /// While an anomaly is open, the model learns one reading in this many. It has no divisor in common
 /// with the readings of a [block](crate::course), so that all parts learn at this pace.
-const SLOWNESS: u64 = 5;
+const SLOWNESS: u64 = 3;
+/// During [caution](crate::caution), the forecasts learn one reading in this many. The same holds.
+const CAUTIOUS_SLOWNESS: u64 = 5;
 
 /// The part of a detector that a snapshot holds.
 #[derive(Clone, Deserialize, Serialize)]
@@ -61,6 +64,7 @@ pub(crate) struct State {
     pub(crate) histories: MeasureHistories,
     pub(crate) calibration: Calibration,
     pub(crate) onset: Onset,
+    pub(crate) caution: Caution,
     pub(crate) regime: Regime,
     pub(crate) verdicts: Verdicts,
     /// Labels that were applied since the state began.
@@ -133,6 +137,7 @@ impl State {
             histories: MeasureHistories::default(),
             calibration: Calibration::default(),
             onset: Onset::default(),
+            caution: Caution::default(),
             regime: Regime::default(),
             verdicts: Verdicts::default(),
             labels: 0,
@@ -196,25 +201,33 @@ impl State {
         learning: bool,
     ) -> Result<ScoredRow, rrcf_rs::Error> {
         let rate = self.rate(config);
+        let is_cautious = self.caution.holds(self.regime.is_usual());
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         self.steps.observe(StepRow { ts, values, after_silence }, learning);
         let row = Row { ts, values, after_silence };
         // While an anomaly is open, the model learns some of its readings, and the histories of
         // the measures learn none.
-        let RowScore { codisp, stuck } =
-            model.score(row, config, learning || self.learnt.is_multiple_of(SLOWNESS), rate)?;
+        let (pace, slowness) = match (learning, is_cautious) {
+            (false, _) => (LearningPace::Slow, SLOWNESS),
+            (true, true) => (LearningPace::Cautious, CAUTIOUS_SLOWNESS),
+            (true, false) => (LearningPace::Full, 1),
+        };
+        let turn = self.learnt.is_multiple_of(slowness);
+        let RowScore { codisp, stuck } = model.score(row, config, Learning { pace, turn, rate })?;
         // The first half of the warm-up only fills the forest. The measures are representative
         // from then on.
         if self.learnt <= u64::from(self.warm_up) / 2 {
             return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
         let views = views(values.len(), config.smoothing > 0);
-        let surprise = self.histories.observe(views, model.measures(), f64::from(config.smoothing));
+        let (measures, learnt) = (model.measures(), model.learnt_measures());
+        let surprise = self.histories.observe(views, measures, learnt, pace, f64::from(config.smoothing));
         if learning {
             self.histories.learn();
             model.learn_pasts();
         }
         let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing > 0);
+        self.caution.observe(parts.rarity());
         Ok(ScoredRow { codisp, surprise, parts, stuck })
     }
 }

@@ -14,6 +14,7 @@
 use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
 
+use crate::caution::LearningPace;
 use crate::tail::Tail;
 
 /// Measures of the forest.
@@ -69,6 +70,9 @@ const UNSUPPORTED_PART: f64 = 1.0 / 16.0;
 struct MeasureHistory {
     past: Tail,
     mean: f64,
+    /// The moving mean of the values that the past learns. It is another one during
+    /// [caution](crate::caution).
+    learnt_mean: f64,
     past_means: Tail,
 }
 
@@ -122,23 +126,42 @@ pub(crate) struct MeasureHistories {
     /// Of the last reading, in the same order.
     #[serde(skip)]
     rarities: Vec<MeasureRarity>,
+    /// The values of the last reading that the pasts learn.
+    #[serde(skip)]
+    learnt: Vec<f64>,
 }
 
 impl MeasureHistories {
     /// Creates empty histories for the measures of these views.
     pub(crate) fn new(views: &[View]) -> Self {
-        Self { histories: vec![MeasureHistory::default(); measures(views)], rarities: Vec::new() }
+        Self { histories: vec![MeasureHistory::default(); measures(views)], ..Self::default() }
     }
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
     /// readings that the moving means reach back; with 0 there are no means. The past itself
-    /// changes in [`learn`](Self::learn).
-    pub(crate) fn observe(&mut self, views: &[View], measures: &[f64], reach: f64) -> Surprise {
+    /// changes in [`learn`](Self::learn): it learns the `learnt` measures.
+    pub(crate) fn observe(
+        &mut self,
+        views: &[View],
+        measures: &[f64],
+        learnt: &[f64],
+        pace: LearningPace,
+        reach: f64,
+    ) -> Surprise {
         self.rarities.clear();
-        for (history, &value) in self.histories.iter_mut().zip(measures) {
+        self.learnt.clear();
+        self.learnt.extend(learnt);
+        for ((history, &value), &learnt) in self.histories.iter_mut().zip(measures).zip(learnt) {
             let rarity = supported(history.past.rarity(value));
             let mean_rarity = (reach > 0.0).then(|| {
+                // The models of the learnt measures take the place of the others, or are dropped.
+                match pace {
+                    LearningPace::Full => history.mean = history.learnt_mean,
+                    LearningPace::Slow => history.learnt_mean = history.mean,
+                    LearningPace::Cautious => {}
+                }
                 history.mean += (value - history.mean) / reach;
+                history.learnt_mean += (learnt - history.learnt_mean) / reach;
                 supported(history.past_means.rarity(history.mean))
             });
             self.rarities.push(MeasureRarity { value, rarity, mean: history.mean, mean_rarity });
@@ -174,13 +197,14 @@ impl MeasureHistories {
 
     /// Adds the last observed reading to the past.
     pub(crate) fn learn(&mut self) {
-        for (history, measure) in self.histories.iter_mut().zip(&self.rarities) {
+        let histories = self.histories.iter_mut().zip(&self.rarities).zip(&self.learnt);
+        for ((history, measure), &learnt) in histories {
             if history.past.total() == 0 {
-                history.mean = measure.value;
+                (history.mean, history.learnt_mean) = (measure.value, learnt);
             }
-            history.past.learn(measure.value);
+            history.past.learn(learnt);
             if measure.mean_rarity.is_some() {
-                history.past_means.learn(history.mean);
+                history.past_means.learn(history.learnt_mean);
             }
         }
     }
@@ -207,7 +231,10 @@ impl MeasureHistories {
     /// Returns whether these histories fit the views and are consistent.
     pub(crate) fn is_sound(&self, views: &[View]) -> bool {
         let sound = |history: &MeasureHistory| {
-            history.past.is_sound() && history.past_means.is_sound() && history.mean.is_finite()
+            history.past.is_sound()
+                && history.past_means.is_sound()
+                && history.mean.is_finite()
+                && history.learnt_mean.is_finite()
         };
         self.histories.len() == measures(views) && self.histories.iter().all(sound)
     }
@@ -220,6 +247,7 @@ impl MeasureHistories {
         pasts.sum::<usize>()
             + self.histories.capacity() * size_of::<MeasureHistory>()
             + self.rarities.capacity() * size_of::<MeasureRarity>()
+            + self.learnt.capacity() * size_of::<f64>()
     }
 }
 
@@ -259,14 +287,18 @@ mod tests {
     fn after_calm() -> MeasureHistories {
         let mut histories = MeasureHistories::new(&OF_LEVEL);
         for i in 0..2_000 {
-            histories.observe(&OF_LEVEL, &calm(i), 20.0);
+            observe_all(&mut histories, calm(i));
             histories.learn();
         }
         histories
     }
 
+    fn observe_all(histories: &mut MeasureHistories, values: [f64; FOREST_MEASURES]) -> Surprise {
+        histories.observe(&OF_LEVEL, &values, &values, LearningPace::Full, 20.0)
+    }
+
     fn observe(histories: &mut MeasureHistories, value: f64) -> f64 {
-        histories.observe(&OF_LEVEL, &[value; FOREST_MEASURES], 20.0).mean
+        observe_all(histories, [value; FOREST_MEASURES]).mean
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod series;
 
 use std::time::Duration;
 
-use series::{HOUR, Sensor, alarms, anomalous, test_config};
-use thicket_detector::{Detection, DetectorConfig, Label, Suppression};
+use series::{HOUR, Noise, Sensor, alarms, anomalous, test_config};
+use thicket_detector::{Detection, Detector, DetectorConfig, Label, Suppression};
 
 /// Returns a sensor with one reading per minute whose level jumps from 20 to 60 after a settled
 /// time, and the detections after the jump.
@@ -227,4 +227,29 @@ fn a_restored_detector_knows_what_people_said() {
         thicket_detector::Detector::restore("site/sensor", &test_config(), &sensor.detector.snapshot())
             .unwrap();
     assert_eq!(alarms(&bursts(&mut sensor, 2, 40.0)), 0);
+}
+
+/// The noise of a sensor becomes 1.6 times as great, which is unusual but raises no alarm.
+#[test]
+fn unrest_without_an_alarm_is_learnt_slowly_and_a_restored_detector_continues_in_the_middle() {
+    let config = DetectorConfig { alarms_per_week: 1e-9, ..test_config() };
+    let mut sensor = Sensor::new(&config, "a b c");
+    let noise = |size: f64| move |_: i64, noise: &mut Noise| [0; 3].map(|_| size * noise.normal()).to_vec();
+    sensor.run(3_000, noise(1.0));
+    let before = sensor.detector.snapshot().len();
+    let unrest = sensor.run(300, noise(1.6));
+    assert_eq!(alarms(&unrest), 0);
+    let snapshot = sensor.detector.snapshot();
+    // The snapshot also holds the forecasts that have learnt every reading.
+    assert!(snapshot.len() > before + 3_000, "{before} and {}", snapshot.len());
+    let restored = Detector::restore("site/sensor", &config, &snapshot).unwrap();
+    let mut other = Sensor::new(&config, "a b c");
+    (other.detector, other.noise, other.now) = (restored, sensor.noise.clone(), sensor.now);
+    for size in [1.6, 1.0] {
+        let detections = sensor.run(300, noise(size));
+        assert_eq!(other.run(300, noise(size)), detections);
+    }
+    assert!(other.detector.snapshot() == sensor.detector.snapshot());
+    let after = sensor.detector.snapshot().len();
+    assert!(after < snapshot.len() - 3_000, "{} and {after}", snapshot.len());
 }
