@@ -28,7 +28,8 @@ const STEP_PART: f64 = 1.0 / 64.0;
 /// While an anomaly is open, the model learns one reading in this many. It has no divisor in common
 /// with the readings of a [block](crate::course), so that all parts learn at this pace.
 const SLOWNESS: u64 = 3;
-/// During [caution](crate::caution), the forecasts learn one reading in this many. The same holds.
+/// During [caution](crate::caution), the forecasts learn one reading in this many. It has no divisor in
+/// common with the readings of a block either.
 const CAUTIOUS_SLOWNESS: u64 = 5;
 
 /// The part of a detector that a snapshot holds.

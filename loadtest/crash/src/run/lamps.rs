@@ -20,8 +20,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const MOST_WARNINGS: usize = 24;
 /// Warnings about what devices send. They do not come from a disturbance: there is one for each
 /// sensor whose clock is wrong.
-const ABOUT_DEVICES: [&str; 3] =
-    ["messages became dead letters", "the clock of a sensor is", "reading after reading of the sensor is late"];
+const ABOUT_DEVICES: [&str; 3] = [
+    "messages became dead letters",
+    "the clock of a sensor is",
+    "reading after reading of the sensor is late",
+];
 
 impl CaseRun<'_> {
     pub(super) async fn until_readyz(&mut self, node: Node, status: u16, part: &str) -> anyhow::Result<()> {
