@@ -35,7 +35,7 @@ pub(crate) enum LearningPace {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Caution {
     mean: f64,
-    /// Readings in a row for which the mean was high and no anomaly was open.
+    /// Readings in a row for which the mean was high and caution was allowed.
     lasted: u32,
 }
 
@@ -46,10 +46,10 @@ impl Default for Caution {
 }
 
 impl Caution {
-    /// Counts the next reading. Returns whether caution holds for it. `is_calm` says that no anomaly
-    /// is open, and that none was accepted as the new normal just now.
-    pub(crate) fn holds(&mut self, is_calm: bool) -> bool {
-        self.lasted = if is_calm && self.mean >= HIGH { self.lasted.saturating_add(1) } else { 0 };
+    /// Counts the next reading. Returns whether caution holds for it. `is_allowed` is what the
+    /// [guard](crate::guard::Regime::allows_caution) says.
+    pub(crate) fn holds(&mut self, is_allowed: bool) -> bool {
+        self.lasted = if is_allowed && self.mean >= HIGH { self.lasted.saturating_add(1) } else { 0 };
         (1..=LONGEST).contains(&self.lasted)
     }
 
@@ -68,9 +68,9 @@ mod tests {
     use super::*;
 
     /// Observes readings of this rarity. Returns for how many of them caution held.
-    fn cautious(caution: &mut Caution, rarity: f64, readings: u32, is_calm: bool) -> u32 {
+    fn cautious(caution: &mut Caution, rarity: f64, readings: u32, is_allowed: bool) -> u32 {
         (0..readings).fold(0, |count, _| {
-            let holds = caution.holds(is_calm);
+            let holds = caution.holds(is_allowed);
             caution.observe(rarity);
             count + u32::from(holds)
         })

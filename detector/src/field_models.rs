@@ -18,6 +18,8 @@ pub(crate) struct FieldModels {
     courses: Vec<Course>,
     /// Empty with one field.
     covariance: Covariance,
+    #[serde(skip)]
+    residuals: Vec<f64>,
 }
 
 impl FieldModels {
@@ -27,7 +29,7 @@ impl FieldModels {
             first.map(|coordinate| (Forecast::new(coordinate), Course::new(coordinate))).unzip();
         let covariance =
             if forecasts.len() > 1 { Covariance::new(forecasts.len()) } else { Covariance::default() };
-        Self { forecasts, courses, covariance }
+        Self { forecasts, courses, covariance, residuals: Vec::new() }
     }
 
     /// Returns the number of fields.
@@ -76,8 +78,9 @@ impl FieldModels {
         }
         // A reading that lacks a field says nothing about what its fields do together.
         if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
-            let residuals: Vec<f64> = self.residuals().collect();
-            self.covariance.learn(&residuals, rate);
+            self.residuals.clear();
+            self.residuals.extend(self.forecasts.iter().map(Forecast::residual));
+            self.covariance.learn(&self.residuals, rate);
         }
     }
 
@@ -122,5 +125,6 @@ impl FieldModels {
             + self.courses.capacity() * size_of::<Course>()
             + self.courses.iter().map(Course::memory_usage).sum::<usize>()
             + self.covariance.memory_usage()
+            + self.residuals.capacity() * size_of::<f64>()
     }
 }

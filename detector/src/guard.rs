@@ -136,13 +136,14 @@ impl Default for Regime {
 }
 
 impl Regime {
-    /// Returns whether readings are learnt at full speed.
+    /// Returns whether the histories of the measures learn: no anomaly is open.
     pub(crate) fn learns(&self) -> bool {
         !matches!(self, Self::Anomalous(_))
     }
 
-    /// Returns whether no anomaly is open, and none was accepted as the new normal just now.
-    pub(crate) fn is_usual(&self) -> bool {
+    /// Returns whether [caution](crate::caution) may hold: no anomaly is open, and the last one was not
+    /// accepted as the new normal, or enough usual readings have come since.
+    pub(crate) fn allows_caution(&self) -> bool {
         matches!(self, Self::Calm { .. })
     }
 

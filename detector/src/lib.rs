@@ -61,7 +61,8 @@
 //!   a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
 //!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of
-//!   all fields. `field_models`: these of all fields. `residuals`: what they say together. `caution`:
+//!   all fields. `field_models`: forecast, course and
+//!   covariance of all fields together. `residuals`: what they say together. `caution`:
 //!   when they learn slowly although no anomaly is open.
 //!   `model`: the forest and the forecasts of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many

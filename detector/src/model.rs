@@ -39,7 +39,7 @@ pub(crate) struct Model {
     measures: Vec<f64>,
     /// The measures of the last row that the histories learn, if they are others.
     #[serde(skip)]
-    learnt_measures: Vec<f64>,
+    measures_to_learn: Vec<f64>,
 }
 
 /// The values of one reading, in the order of the fields.
@@ -99,7 +99,7 @@ impl Model {
             coordinates: Vec::new(),
             imputed: Vec::new(),
             measures: Vec::new(),
-            learnt_measures: Vec::new(),
+            measures_to_learn: Vec::new(),
         };
         model.make_ready();
         Ok(model)
@@ -184,14 +184,14 @@ impl Model {
         self.measures.clear();
         self.measures.extend(measures_of(&score, self.level.forest().len()));
         if let Some(residuals) = &mut self.residuals {
-            let Self { scales, imputed, measures, learnt_measures, .. } = self;
+            let Self { scales, imputed, measures, measures_to_learn, .. } = self;
             let after_silence = row.after_silence;
-            learnt_measures.clear();
+            measures_to_learn.clear();
             if pace == LearningPace::Cautious {
-                learnt_measures.extend(&*measures);
+                measures_to_learn.extend(&*measures);
             }
             let reading = Coordinates { of_fields: &coordinates, imputed, scales, after_silence };
-            residuals.follow(reading, pace, measures, learnt_measures);
+            residuals.follow(reading, pace, measures, measures_to_learn);
             residuals.advance(imputed, pace == LearningPace::Full || turn, rate);
         }
         self.coordinates = coordinates;
@@ -217,8 +217,8 @@ impl Model {
     }
 
     /// Returns the measures of the last row that the histories learn.
-    pub(crate) fn learnt_measures(&self) -> &[f64] {
-        if self.learnt_measures.is_empty() { &self.measures } else { &self.learnt_measures }
+    pub(crate) fn measures_to_learn(&self) -> &[f64] {
+        if self.measures_to_learn.is_empty() { &self.measures } else { &self.measures_to_learn }
     }
 
     pub(crate) fn level(&self) -> &Level {
@@ -278,7 +278,7 @@ impl Model {
             + self.scales.capacity() * size_of::<Scale>()
             + self.coordinates.capacity() * size_of::<f64>()
             + self.imputed.capacity()
-            + (self.measures.capacity() + self.learnt_measures.capacity()) * size_of::<f64>()
+            + (self.measures.capacity() + self.measures_to_learn.capacity()) * size_of::<f64>()
     }
 
     /// Returns the expected low, median and high of every field. They come from those points of the

@@ -43,6 +43,8 @@ pub(crate) struct Residuals {
 struct LastReading {
     measures: Vec<f64>,
     rarities: Vec<f64>,
+    /// Sizes of the residuals. Empty with one field.
+    sizes: Vec<f64>,
 }
 
 /// A reading in coordinates.
@@ -88,8 +90,8 @@ impl Residuals {
         }
     }
 
-    /// Adds the last reading to the forecasts' lags, and learns it if `learn` is true. `rate` is its
-    /// weight in the running means.
+    /// Adds the last reading to the forecasts' lags, and learns it if `learn` is true. The adapted
+    /// models learn each reading. `rate` is its weight in the running means.
     pub(crate) fn advance(&mut self, imputed: &[bool], learn: bool, rate: f64) {
         self.models.advance(imputed, learn, rate);
         if let Some(models) = &mut self.adapted {
@@ -106,10 +108,13 @@ impl Residuals {
         }
     }
 
-    /// Takes over what is known of the fields that stay. `sources` has the index of each field in
-    /// `known`.
+    /// Takes over what is known of the fields that stay, also during caution. `sources` has the index
+    /// of each field in `known`.
     pub(crate) fn take_over(&mut self, known: &mut Self, sources: &[Option<usize>]) {
-        self.models.take_over(known.adapted.as_deref_mut().unwrap_or(&mut known.models), sources);
+        if let Some(known) = &mut known.adapted {
+            self.adapted.get_or_insert_with(|| Box::new(self.models.clone())).take_over(known, sources);
+        }
+        self.models.take_over(&mut known.models, sources);
         for (field, source) in sources.iter().enumerate() {
             let Some(index) = *source else { continue };
             let own = self.pasts.chunks_mut(FIELD_MEASURES).nth(field);
@@ -185,7 +190,9 @@ impl LastReading {
         let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
         measures.extend([greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course]);
         // Two fields that are off at once.
-        let mut sizes: Vec<f64> = models.residuals().map(f64::abs).collect();
+        let sizes = &mut self.sizes;
+        sizes.clear();
+        sizes.extend(models.residuals().map(f64::abs));
         let ranks = sizes.len().min(RANKS);
         sizes.select_nth_unstable_by(ranks - 1, |a, b| b.total_cmp(a));
         sizes[..ranks].sort_by(|a, b| b.total_cmp(a));
@@ -194,7 +201,8 @@ impl LastReading {
     }
 
     fn memory_usage(&self) -> usize {
-        (self.measures.capacity() + self.rarities.capacity()) * size_of::<f64>()
+        let numbers = self.measures.capacity() + self.rarities.capacity() + self.sizes.capacity();
+        numbers * size_of::<f64>()
     }
 }
 
@@ -303,5 +311,36 @@ mod tests {
         step([&mut cautious, &mut other], [LearningPace::Full; 2]);
         assert!(cautious.models == other.models, "after caution, the adapted models take their place");
         assert!(cautious.adapted.is_none());
+    }
+
+    #[test]
+    fn fields_that_stay_keep_both_models_of_caution() {
+        let follow = |residuals: &mut Residuals, value: f64, pace: LearningPace| {
+            let scales: Vec<Scale> = (0..3).map(|_| Scale::calibrate(&[-0.5, 0.5, 0.0, 0.25])).collect();
+            let of_fields = [value, -value, 0.5 * value];
+            let reading = Coordinates {
+                of_fields: &of_fields,
+                imputed: &PRESENT,
+                scales: &scales,
+                after_silence: false,
+            };
+            let (mut measures, mut to_learn) = (Vec::new(), Vec::new());
+            residuals.follow(reading, pace, &mut measures, &mut to_learn);
+            residuals.advance(&PRESENT, false, 0.01);
+            (measures, to_learn)
+        };
+        let mut known = learnt();
+        let mut noise = crate::noise::Noise::new(11);
+        for _ in 0..100 {
+            follow(&mut known, 2.0 * noise.uniform() - 1.0, LearningPace::Cautious);
+        }
+        let mut new = Residuals::new([0.0; 3].into_iter());
+        new.take_over(&mut known.clone(), &[Some(0), Some(1), Some(2)]);
+        let (measures, to_learn) = follow(&mut known, 1.0, LearningPace::Cautious);
+        let found = follow(&mut new, 1.0, LearningPace::Cautious);
+        // The covariance is factored anew.
+        let are_close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.1);
+        assert!(are_close(&found.0, &measures) && are_close(&found.1, &to_learn));
+        assert!(!are_close(&measures, &to_learn));
     }
 }

@@ -191,8 +191,8 @@ impl State {
         1.0 / (self.learnt as f64).clamp(CALIBRATION_ROWS as f64, memory)
     }
 
-    /// Scores a row, and learns it: fully if `learning` is true, else at the slow pace of an open
-    /// anomaly.
+    /// Scores a row, and learns it: at full or cautious pace if `learning` is true, else at the slow
+    /// pace of an open anomaly.
     pub(crate) fn score(
         &mut self,
         config: &DetectorConfig,
@@ -202,12 +202,13 @@ impl State {
         learning: bool,
     ) -> Result<ScoredRow, rrcf_rs::Error> {
         let rate = self.rate(config);
-        let is_cautious = self.caution.holds(self.regime.is_usual());
+        let is_cautious = self.caution.holds(self.regime.allows_caution());
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         self.steps.observe(StepRow { ts, values, after_silence }, learning);
         let row = Row { ts, values, after_silence };
         // While an anomaly is open, the model learns some of its readings, and the histories of
-        // the measures learn none.
+        // the measures learn none. During caution, the forecasts learn some, and the histories learn
+        // what the adapted forecasts measure.
         let (pace, slowness) = match (learning, is_cautious) {
             (false, _) => (LearningPace::Slow, SLOWNESS),
             (true, true) => (LearningPace::Cautious, CAUTIOUS_SLOWNESS),
@@ -221,8 +222,8 @@ impl State {
             return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
         let views = views(values.len(), config.smoothing > 0);
-        let (measures, learnt) = (model.measures(), model.learnt_measures());
-        let surprise = self.histories.observe(views, measures, learnt, pace, f64::from(config.smoothing));
+        let (measures, to_learn) = (model.measures(), model.measures_to_learn());
+        let surprise = self.histories.observe(views, measures, to_learn, pace, f64::from(config.smoothing));
         if learning {
             self.histories.learn();
             model.learn_pasts();

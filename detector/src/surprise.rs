@@ -128,7 +128,7 @@ pub(crate) struct MeasureHistories {
     rarities: Vec<MeasureRarity>,
     /// The values of the last reading that the pasts learn.
     #[serde(skip)]
-    learnt: Vec<f64>,
+    to_learn: Vec<f64>,
 }
 
 impl MeasureHistories {
@@ -139,29 +139,30 @@ impl MeasureHistories {
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
     /// readings that the moving means reach back; with 0 there are no means. The past itself
-    /// changes in [`learn`](Self::learn): it learns the `learnt` measures.
+    /// changes in [`learn`](Self::learn): it learns the measures `to_learn`.
     pub(crate) fn observe(
         &mut self,
         views: &[View],
         measures: &[f64],
-        learnt: &[f64],
+        to_learn: &[f64],
         pace: LearningPace,
         reach: f64,
     ) -> Surprise {
         self.rarities.clear();
-        self.learnt.clear();
-        self.learnt.extend(learnt);
-        for ((history, &value), &learnt) in self.histories.iter_mut().zip(measures).zip(learnt) {
+        self.to_learn.clear();
+        self.to_learn.extend(to_learn);
+        for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
             let rarity = supported(history.past.rarity(value));
             let mean_rarity = (reach > 0.0).then(|| {
-                // The models of the learnt measures take the place of the others, or are dropped.
+                // At full pace the adapted models are in use, and at the slow pace they are dropped: both
+                // means are the same.
                 match pace {
                     LearningPace::Full => history.mean = history.learnt_mean,
                     LearningPace::Slow => history.learnt_mean = history.mean,
                     LearningPace::Cautious => {}
                 }
                 history.mean += (value - history.mean) / reach;
-                history.learnt_mean += (learnt - history.learnt_mean) / reach;
+                history.learnt_mean += (to_learn - history.learnt_mean) / reach;
                 supported(history.past_means.rarity(history.mean))
             });
             self.rarities.push(MeasureRarity { value, rarity, mean: history.mean, mean_rarity });
@@ -197,12 +198,12 @@ impl MeasureHistories {
 
     /// Adds the last observed reading to the past.
     pub(crate) fn learn(&mut self) {
-        let histories = self.histories.iter_mut().zip(&self.rarities).zip(&self.learnt);
-        for ((history, measure), &learnt) in histories {
+        let histories = self.histories.iter_mut().zip(&self.rarities).zip(&self.to_learn);
+        for ((history, measure), &to_learn) in histories {
             if history.past.total() == 0 {
-                (history.mean, history.learnt_mean) = (measure.value, learnt);
+                (history.mean, history.learnt_mean) = (measure.value, to_learn);
             }
-            history.past.learn(learnt);
+            history.past.learn(to_learn);
             if measure.mean_rarity.is_some() {
                 history.past_means.learn(history.learnt_mean);
             }
@@ -247,7 +248,7 @@ impl MeasureHistories {
         pasts.sum::<usize>()
             + self.histories.capacity() * size_of::<MeasureHistory>()
             + self.rarities.capacity() * size_of::<MeasureRarity>()
-            + self.learnt.capacity() * size_of::<f64>()
+            + self.to_learn.capacity() * size_of::<f64>()
     }
 }
 

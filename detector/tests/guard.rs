@@ -231,7 +231,7 @@ fn a_restored_detector_knows_what_people_said() {
 
 /// The noise of a sensor becomes 1.6 times as great, which is unusual but raises no alarm.
 #[test]
-fn unrest_without_an_alarm_is_learnt_slowly_and_a_restored_detector_continues_in_the_middle() {
+fn during_caution_the_adapted_forecasts_are_in_the_snapshot_and_a_restored_detector_continues() {
     let config = DetectorConfig { alarms_per_week: 1e-9, ..test_config() };
     let mut sensor = Sensor::new(&config, "a b c");
     let noise = |size: f64| move |_: i64, noise: &mut Noise| [0; 3].map(|_| size * noise.normal()).to_vec();
