@@ -18,8 +18,20 @@ pub(crate) struct FieldModels {
     courses: Vec<Course>,
     /// Empty with one field.
     covariance: Covariance,
+    /// Of the last reading, in units of their usual size; 0 for a field that it lacks.
     #[serde(skip)]
     residuals: Vec<f64>,
+}
+
+/// A reading in coordinates.
+#[derive(Clone, Copy)]
+pub(crate) struct Coordinates<'a> {
+    /// One for each field.
+    pub(crate) of_fields: &'a [f64],
+    /// Whether the reading lacks the field.
+    pub(crate) imputed: &'a [bool],
+    pub(crate) scales: &'a [Scale],
+    pub(crate) after_silence: bool,
 }
 
 impl FieldModels {
@@ -39,17 +51,12 @@ impl FieldModels {
 
     /// Compares a reading with the forecasts. An imputed coordinate is passed over. Adds
     /// [`FIELD_MEASURES`] measures for each field.
-    pub(crate) fn follow(
-        &mut self,
-        coordinates: &[f64],
-        imputed: &[bool],
-        scales: &[Scale],
-        after_silence: bool,
-        measures: &mut Vec<f64>,
-    ) {
+    pub(crate) fn follow(&mut self, reading: Coordinates<'_>, measures: &mut Vec<f64>) {
+        let Coordinates { of_fields, imputed, scales, after_silence } = reading;
+        self.residuals.clear();
         let fields = self.forecasts.iter_mut().zip(&mut self.courses);
         for (((forecast, course), &coordinate), (&imputed, scale)) in
-            fields.zip(coordinates).zip(imputed.iter().zip(scales))
+            fields.zip(of_fields).zip(imputed.iter().zip(scales))
         {
             if after_silence {
                 forecast.restart();
@@ -63,6 +70,7 @@ impl FieldModels {
                 measures.extend(forecast.measures());
                 measures.extend(course.observe(coordinate, scale.spread()));
             }
+            self.residuals.push(forecast.residual());
         }
     }
 
@@ -78,20 +86,19 @@ impl FieldModels {
         }
         // A reading that lacks a field says nothing about what its fields do together.
         if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
-            self.residuals.clear();
-            self.residuals.extend(self.forecasts.iter().map(Forecast::residual));
             self.covariance.learn(&self.residuals, rate);
         }
     }
 
-    /// Returns the last residual of each field, in units of its usual size. Without one, it is 0.
-    pub(crate) fn residuals(&self) -> impl Iterator<Item = f64> {
-        self.forecasts.iter().map(Forecast::residual)
+    /// Returns the residual of each field of the last reading, in units of its usual size; 0 for a field
+    /// that it lacks.
+    pub(crate) fn residuals(&self) -> &[f64] {
+        &self.residuals
     }
 
     /// Returns Hotelling's T² of the last residuals.
     pub(crate) fn joint(&mut self) -> f64 {
-        self.covariance.squared_distance(self.forecasts.iter().map(Forecast::residual))
+        self.covariance.squared_distance(self.residuals.iter().copied())
     }
 
     /// Returns Hotelling's T² of the residuals' moving means. A missing value says nothing.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::cause::{Cause, Direction, Precedent, expected_band};
 use crate::caution::LearningPace;
 use crate::config::{ClockContext, DetectorConfig};
+use crate::field_models::Coordinates;
 use crate::level::{Axis, Calendar, Context, Level, LevelInput, REACH_PER_POINT};
-use crate::residuals::{Coordinates, Residuals};
+use crate::residuals::Residuals;
 use crate::scale::Scale;
 use crate::surprise::measures_of;
 
@@ -57,7 +58,7 @@ pub(crate) struct Row<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Learning {
     pub(crate) pace: LearningPace,
-    /// Whether the row is one of the few that are also learnt at a slower pace.
+    /// Whether the parts that this pace slows down learn the row.
     pub(crate) turn: bool,
     /// The row's weight in the running means.
     pub(crate) rate: f64,
@@ -192,7 +193,7 @@ impl Model {
             }
             let reading = Coordinates { of_fields: &coordinates, imputed, scales, after_silence };
             residuals.follow(reading, pace, measures, measures_to_learn);
-            residuals.advance(imputed, pace == LearningPace::Full || turn, rate);
+            residuals.advance(imputed, turn, rate);
         }
         self.coordinates = coordinates;
         if learn && !row_score.stuck {

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::caution::LearningPace;
 use crate::course::COURSE_MEASURES;
-use crate::field_models::{FIELD_MEASURES, FieldModels};
+use crate::field_models::{Coordinates, FIELD_MEASURES, FieldModels};
 use crate::forecast::{FORECAST_MEASURES, logarithm};
-use crate::scale::Scale;
 use crate::tail::Tail;
 
 /// Scales the mean rarity of all fields to about the size of the other measures, because all
@@ -47,17 +46,6 @@ struct LastReading {
     sizes: Vec<f64>,
 }
 
-/// A reading in coordinates.
-#[derive(Clone, Copy)]
-pub(crate) struct Coordinates<'a> {
-    /// One for each field.
-    pub(crate) of_fields: &'a [f64],
-    /// Whether the reading lacks the field.
-    pub(crate) imputed: &'a [bool],
-    pub(crate) scales: &'a [Scale],
-    pub(crate) after_silence: bool,
-}
-
 impl Residuals {
     /// Creates the forecasts of fields that start at these coordinates.
     pub(crate) fn new(first: impl Iterator<Item = f64>) -> Self {
@@ -69,13 +57,13 @@ impl Residuals {
 
     /// Compares a reading with the forecasts, and adds its measures to `measures`: as many as the
     /// [views](crate::surprise::views) without the level have. During caution, adds those that the
-    /// pasts learn to `learnt`.
+    /// pasts learn to `to_learn`.
     pub(crate) fn follow(
         &mut self,
         reading: Coordinates<'_>,
         pace: LearningPace,
         measures: &mut Vec<f64>,
-        learnt: &mut Vec<f64>,
+        to_learn: &mut Vec<f64>,
     ) {
         let Self { models, adapted, pasts, last, adapted_last } = self;
         match (pace, adapted.take()) {
@@ -86,7 +74,7 @@ impl Residuals {
         }
         last.observe(models, reading, pasts, measures);
         if let Some(models) = adapted {
-            adapted_last.observe(models, reading, pasts, learnt);
+            adapted_last.observe(models, reading, pasts, to_learn);
         }
     }
 
@@ -161,9 +149,9 @@ impl LastReading {
         pasts: &[Tail],
         measures: &mut Vec<f64>,
     ) {
-        let Coordinates { of_fields, imputed, scales, after_silence } = reading;
+        let imputed = reading.imputed;
         self.measures.clear();
-        models.follow(of_fields, imputed, scales, after_silence, &mut self.measures);
+        models.follow(reading, &mut self.measures);
         if models.len() == 1 {
             measures.extend(&self.measures);
             return;
@@ -192,7 +180,7 @@ impl LastReading {
         // Two fields that are off at once.
         let sizes = &mut self.sizes;
         sizes.clear();
-        sizes.extend(models.residuals().map(f64::abs));
+        sizes.extend(models.residuals().iter().map(|residual| residual.abs()));
         let ranks = sizes.len().min(RANKS);
         sizes.select_nth_unstable_by(ranks - 1, |a, b| b.total_cmp(a));
         sizes[..ranks].sort_by(|a, b| b.total_cmp(a));
@@ -209,6 +197,7 @@ impl LastReading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scale::Scale;
 
     /// The measures of a reading, by name.
     struct Measured {

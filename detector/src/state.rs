@@ -225,7 +225,7 @@ impl State {
         let (measures, to_learn) = (model.measures(), model.measures_to_learn());
         let surprise = self.histories.observe(views, measures, to_learn, pace, f64::from(config.smoothing));
         if learning {
-            self.histories.learn();
+            self.histories.learn(to_learn);
             model.learn_pasts();
         }
         let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing > 0);

@@ -126,20 +126,17 @@ pub(crate) struct MeasureHistories {
     /// Of the last reading, in the same order.
     #[serde(skip)]
     rarities: Vec<MeasureRarity>,
-    /// The values of the last reading that the pasts learn.
-    #[serde(skip)]
-    to_learn: Vec<f64>,
 }
 
 impl MeasureHistories {
     /// Creates empty histories for the measures of these views.
     pub(crate) fn new(views: &[View]) -> Self {
-        Self { histories: vec![MeasureHistory::default(); measures(views)], ..Self::default() }
+        Self { histories: vec![MeasureHistory::default(); measures(views)], rarities: Vec::new() }
     }
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
-    /// readings that the moving means reach back; with 0 there are no means. The past itself
-    /// changes in [`learn`](Self::learn): it learns the measures `to_learn`.
+    /// readings that the moving means reach back; with 0 there are no means. `to_learn` are the
+    /// measures that [`learn`](Self::learn) will add to the past.
     pub(crate) fn observe(
         &mut self,
         views: &[View],
@@ -149,8 +146,6 @@ impl MeasureHistories {
         reach: f64,
     ) -> Surprise {
         self.rarities.clear();
-        self.to_learn.clear();
-        self.to_learn.extend(to_learn);
         for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
             let rarity = supported(history.past.rarity(value));
             let mean_rarity = (reach > 0.0).then(|| {
@@ -196,9 +191,9 @@ impl MeasureHistories {
         surprise
     }
 
-    /// Adds the last observed reading to the past.
-    pub(crate) fn learn(&mut self) {
-        let histories = self.histories.iter_mut().zip(&self.rarities).zip(&self.to_learn);
+    /// Adds the measures `to_learn` of the last observed reading to the past.
+    pub(crate) fn learn(&mut self, to_learn: &[f64]) {
+        let histories = self.histories.iter_mut().zip(&self.rarities).zip(to_learn);
         for ((history, measure), &to_learn) in histories {
             if history.past.total() == 0 {
                 (history.mean, history.learnt_mean) = (measure.value, to_learn);
@@ -248,7 +243,6 @@ impl MeasureHistories {
         pasts.sum::<usize>()
             + self.histories.capacity() * size_of::<MeasureHistory>()
             + self.rarities.capacity() * size_of::<MeasureRarity>()
-            + self.to_learn.capacity() * size_of::<f64>()
     }
 }
 
@@ -289,7 +283,7 @@ mod tests {
         let mut histories = MeasureHistories::new(&OF_LEVEL);
         for i in 0..2_000 {
             observe_all(&mut histories, calm(i));
-            histories.learn();
+            histories.learn(&calm(i));
         }
         histories
     }
@@ -326,9 +320,38 @@ mod tests {
         let first = observe(&mut histories, 5.0);
         for _ in 0..500 {
             observe(&mut histories, 5.0);
-            histories.learn();
+            histories.learn(&[5.0; FOREST_MEASURES]);
         }
         let last = observe(&mut histories, 5.0);
         assert!(last < 0.4 * first, "{first} became {last}");
+    }
+
+    #[test]
+    fn during_caution_the_pasts_learn_other_measures_than_those_that_count() {
+        let (mut cautious, mut other) = (after_calm(), after_calm());
+        for i in 0..200 {
+            let unrest = [3.0; FOREST_MEASURES];
+            let seen = cautious.observe(&OF_LEVEL, &unrest, &calm(i), LearningPace::Cautious, 20.0);
+            assert!(seen.mean > 2.0, "{}", seen.mean);
+            cautious.learn(&calm(i));
+            observe_all(&mut other, calm(i));
+            other.learn(&calm(i));
+        }
+        let next = observe_all(&mut cautious, calm(7));
+        assert_eq!(next.mean, observe_all(&mut other, calm(7)).mean);
+        assert!(cautious.histories == other.histories);
+    }
+
+    #[test]
+    fn an_anomaly_goes_on_from_the_means_that_count() {
+        let mut histories = after_calm();
+        for _ in 0..50 {
+            let unrest = [3.0; FOREST_MEASURES];
+            histories.observe(&OF_LEVEL, &unrest, &calm(7), LearningPace::Cautious, 20.0);
+        }
+        let unrest = [3.0; FOREST_MEASURES];
+        histories.observe(&OF_LEVEL, &unrest, &unrest, LearningPace::Slow, 20.0);
+        observe(&mut histories, 3.0);
+        assert!(histories.rarities[0].mean > 2.7, "{}", histories.rarities[0].mean);
     }
 }

@@ -253,3 +253,31 @@ fn during_caution_the_adapted_forecasts_are_in_the_snapshot_and_a_restored_detec
     let after = sensor.detector.snapshot().len();
     assert!(after < snapshot.len() - 3_000, "{} and {after}", snapshot.len());
 }
+
+#[test]
+fn unrest_without_an_alarm_is_learnt_slowly() {
+    let config = DetectorConfig { alarms_per_week: 1e-9, ..test_config() };
+    let mut sensor = Sensor::new(&config, "a b c");
+    let noise = |size: f64| move |_: i64, noise: &mut Noise| [0; 3].map(|_| size * noise.normal()).to_vec();
+    sensor.run(3_000, noise(1.0));
+    let unrest = sensor.run(800, noise(1.6));
+    assert_eq!(alarms(&unrest), 0);
+    let last: Vec<f64> = unrest[700..].iter().map(|detection| detection.grade.unwrap()).collect();
+    let mean = last.iter().sum::<f64>() / last.len() as f64;
+    // 0.46 if caution learns every reading.
+    assert!(mean > 0.52, "{mean}");
+}
+
+#[test]
+fn what_was_accepted_is_learnt_without_caution() {
+    let (mut sensor, _) = shifted(&accept_after(2), 0);
+    let before = sensor.detector.snapshot().len();
+    let shift = sensor.settle(125, 60.0);
+    assert!(shift.iter().any(|detection| detection.event.as_ref().is_some_and(|event| event.accepted)));
+    for _ in 0..60 {
+        sensor.settle(1, 60.0);
+        // No copy of the forecasts, which takes 3 KB.
+        let now = sensor.detector.snapshot().len();
+        assert!(now < before + 2_000, "{before} and {now}");
+    }
+}
