@@ -65,6 +65,7 @@ pub use mosquitto::{Mosquitto, MosquittoService};
 pub use port::PortChoice;
 pub use postgres::{MessageLocale, Postgres, PostgresService};
 pub use private::{DEVICE, USER, password, password_in};
+pub use process::{owned_command, spawn_owned};
 pub use program::missing_packages;
 pub use prometheus::{Prometheus, PrometheusService};
 pub use ready::{Answer, Patience, Watcher};

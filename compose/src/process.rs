@@ -91,7 +91,7 @@ impl Process {
             .stdin(input)
             .stdout(output)
             .stderr(errors);
-        let child = spawn(command).during(|| format!("start {}", launch.program.display()))?;
+        let child = spawn_owned(command).during(|| format!("start {}", launch.program.display()))?;
         Ok(Process { child, stop: launch.stop, log: log.to_path_buf(), log_start })
     }
 
@@ -202,11 +202,23 @@ pub(crate) fn run(mut command: Command) -> Result<String, Error> {
     Err(Error::Command { command: name, status: output.status.to_string(), output: output_text })
 }
 
+/// Returns a command whose process is killed when this process ends, however that ends. Start it with
+/// [`spawn_owned`].
+///
+/// # Errors
+/// The program `setpriv` cannot be looked for.
+pub fn owned_command(program: &Path) -> Result<Command, Error> {
+    command(program, None, "KILL")
+}
+
 /// Starts a child from a thread that lives as long as this process.
 ///
 /// The kernel sends the parent-death signal when the *thread* that started the child ends. A server
 /// that is started from a thread pool would die with its idle thread.
-fn spawn(command: Command) -> io::Result<Child> {
+///
+/// # Errors
+/// The program cannot be started.
+pub fn spawn_owned(command: Command) -> io::Result<Child> {
     type Job = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use thicket_compose::{owned_command, spawn_owned};
 
 use crate::http::{Response, request};
 use crate::metrics::Metrics;
@@ -51,7 +52,8 @@ impl EngineProcess {
         let file = |ending: &str| launch.directory.join(format!("{}-{port}.{ending}", launch.name));
         let (config, log, fired) = (file("toml"), file("log"), file("fired"));
         std::fs::write(&config, launch.config)?;
-        let mut command = Command::new(launch.binary);
+        // An engine that outlives its test would take leases in the servers of a later test.
+        let mut command = owned_command(launch.binary)?;
         command
             .arg("--config")
             .arg(&config)
@@ -63,7 +65,7 @@ impl EngineProcess {
             .stdout(Stdio::null())
             .stderr(File::create(&log)?);
         let child =
-            command.spawn().with_context(|| format!("{} cannot be started", launch.binary.display()))?;
+            spawn_owned(command).with_context(|| format!("{} cannot be started", launch.binary.display()))?;
         Ok(Self { child, port, binary: launch.binary.to_owned(), config, log, fired })
     }
 

@@ -28,6 +28,7 @@ mod notifications;
 mod notify_receivers;
 mod notify_retained;
 mod notify_support;
+mod orphans;
 mod outages;
 mod passwords;
 mod payloads;
