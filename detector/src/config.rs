@@ -14,7 +14,7 @@ mod validate;
 
 /// Version of the detection method. It changes when the same readings no longer give the same
 /// scores.
-pub const ALGORITHM: u32 = 10;
+pub const ALGORITHM: u32 = 11;
 
 /// Version of the forests' random numbers. The figures of docs/detection.md were measured with it.
 const SEEDS: u32 = 2;
@@ -84,7 +84,7 @@ pub struct DetectorConfig {
     /// keeps the learnt state.
     pub alarms_per_week: f64,
     /// Time after which an open anomaly is accepted as the new normal, but at least the time of
-    /// 3 × `smoothing` readings. Until then, a detector learns little of it.
+    /// 2 × `smoothing` readings. Until then, a detector learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
     /// Late readings in a row after which a sensor's time begins again, 0 to 10,000: its clock has
@@ -107,7 +107,7 @@ impl Default for DetectorConfig {
             trees: 0,
             points: 0,
             shingle: 1,
-            smoothing: 20,
+            smoothing: 16,
             clock: ClockContext::Auto,
             time_zone: TimeZone::default(),
             warm_up: 256,

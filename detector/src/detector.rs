@@ -47,7 +47,7 @@ struct Presence {
 }
 
 /// An anomaly is accepted at the earliest after this many times the reach of the moving means.
-const ACCEPTED_REACHES: u32 = 3;
+const ACCEPTED_REACHES: u32 = 2;
 /// The aftermath of an anomaly lasts this many times the reach of the moving means.
 pub(crate) const AFTERMATH: u32 = 3;
 

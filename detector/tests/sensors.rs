@@ -22,7 +22,8 @@ fn a_flat_signal_and_its_first_tiny_change_raise_no_alarm() {
 fn a_quantised_signal_raises_few_alarms() {
     let mut sensor = Sensor::new(&test_config(), "a");
     let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
-    assert!(alarms(&steps) <= 3, "{}", alarms(&steps));
+    // One a day for two days, one for its youth, and two of the credit.
+    assert!(alarms(&steps) <= 5, "{}", alarms(&steps));
     assert!(sensor.read(&[32.0]).anomaly);
 }
 
