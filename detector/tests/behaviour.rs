@@ -47,7 +47,7 @@ proptest! {
     fn a_restored_detector_continues_bit_for_bit(
         cut in 0_i64..400,
         shingle in 1_usize..4,
-        smoothing in prop::sample::select(vec![0_u32, 5, 20]),
+        smoothing in prop::sample::select(vec![0_u32, 5, 16]),
         clock in prop::sample::select(vec![ClockContext::Off, ClockContext::Auto, ClockContext::On]),
         counter: bool,
     ) {

@@ -15,7 +15,7 @@ const FACTOR: f64 = 5.0;
 
 fn check<S: FnMut(i64, &mut Noise) -> Vec<f64>>(name: &str, fields: &str, series: impl Fn() -> S) {
     let rare = ONE_IN.log10() / (1.0 + ONE_IN.log10());
-    for smoothing in [20, 0] {
+    for smoothing in [16, 0] {
         let config = DetectorConfig { profile: Profile::Small, smoothing, ..DetectorConfig::default() };
         let detections = Sensor::new(&config, fields).run(READINGS, series());
         let graded = detections.iter().filter_map(|detection| detection.grade);

@@ -56,7 +56,7 @@ proptest! {
         blips in 1_usize..6,
         every in prop::sample::select(vec![1, SECOND, 60 * SECOND, HOUR]),
         fields in 1_usize..4,
-        smoothing in prop::sample::select(vec![0_u32, 20]),
+        smoothing in prop::sample::select(vec![0_u32, 16]),
     ) {
         let names = ["a", "b", "c"][..fields].join(" ");
         let mut sensor = Sensor::new(&DetectorConfig { smoothing, ..small() }, &names);
