@@ -83,7 +83,7 @@ mod tests {
         let held = cautious(&mut caution, 1.5, 100, true);
         assert!((70..90).contains(&held), "{held}");
         let held = cautious(&mut caution, 0.4, 100, true);
-        assert!((5..20).contains(&held), "{held}");
+        assert!((10..20).contains(&held), "{held}");
     }
 
     #[test]

@@ -195,8 +195,9 @@ fn what_people_call_a_false_alarm_does_not_come_again_and_worse_does() {
 
 /// Returns in how many of 40 bursts an anomaly was found, and how many alarms were raised outside of
 /// them, if the first burst has a label.
-fn found_of_forty(label: Option<Label>) -> (usize, usize) {
+fn found_of_forty(seed: u64, label: Option<Label>) -> (usize, usize) {
     let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.noise = Noise::new(seed);
     sensor.settle(3_000, 20.0);
     let first = bursts(&mut sensor, 1, 40.0);
     sensor.settle(100, 20.0);
@@ -210,10 +211,17 @@ fn found_of_forty(label: Option<Label>) -> (usize, usize) {
 
 #[test]
 fn a_recurrent_anomaly_that_is_true_stays_findable() {
-    let ((without, _), (with, others)) = (found_of_forty(None), found_of_forty(Some(Label::True)));
-    assert!(without < 30, "it has become usual: {without}");
-    assert_eq!(with, 40);
-    assert!(others <= 17, "one a day may be raised, for 17 days: {others}");
+    const SEEDS: u64 = 4;
+    let mut others = 0;
+    for seed in 0..SEEDS {
+        let (without, _) = found_of_forty(seed, None);
+        assert!(without < 30, "it has become usual: {without}");
+        let (with, other_alarms) = found_of_forty(seed, Some(Label::True));
+        assert_eq!(with, 40);
+        others += other_alarms;
+    }
+    // One a day may be raised, for 17 days. With 12 series of noise, the mean is 4.8.
+    assert!(others <= 8 * SEEDS as usize, "{others} other alarms in {SEEDS} series");
 }
 
 #[test]
@@ -229,15 +237,24 @@ fn a_restored_detector_knows_what_people_said() {
     assert_eq!(alarms(&bursts(&mut sensor, 2, 40.0)), 0);
 }
 
+/// Returns settings that allow no alarm in any test's time.
+fn without_alarms() -> DetectorConfig {
+    DetectorConfig { alarms_per_week: 1e-9, ..test_config() }
+}
+
+/// Returns normal noise of this size in three fields.
+fn noise_of_three(size: f64) -> impl FnMut(i64, &mut Noise) -> Vec<f64> {
+    move |_, noise| [0; 3].map(|_| size * noise.normal()).to_vec()
+}
+
 /// The noise of a sensor becomes 1.6 times as great, which is unusual but raises no alarm.
 #[test]
 fn during_caution_the_adapted_forecasts_are_in_the_snapshot_and_a_restored_detector_continues() {
-    let config = DetectorConfig { alarms_per_week: 1e-9, ..test_config() };
+    let config = without_alarms();
     let mut sensor = Sensor::new(&config, "a b c");
-    let noise = |size: f64| move |_: i64, noise: &mut Noise| [0; 3].map(|_| size * noise.normal()).to_vec();
-    sensor.run(3_000, noise(1.0));
+    sensor.run(3_000, noise_of_three(1.0));
     let before = sensor.detector.snapshot().len();
-    let unrest = sensor.run(300, noise(1.6));
+    let unrest = sensor.run(300, noise_of_three(1.6));
     assert_eq!(alarms(&unrest), 0);
     let snapshot = sensor.detector.snapshot();
     // The snapshot also holds the forecasts that have learnt every reading.
@@ -246,8 +263,8 @@ fn during_caution_the_adapted_forecasts_are_in_the_snapshot_and_a_restored_detec
     let mut other = Sensor::new(&config, "a b c");
     (other.detector, other.noise, other.now) = (restored, sensor.noise.clone(), sensor.now);
     for size in [1.6, 1.0] {
-        let detections = sensor.run(300, noise(size));
-        assert_eq!(other.run(300, noise(size)), detections);
+        let detections = sensor.run(300, noise_of_three(size));
+        assert_eq!(other.run(300, noise_of_three(size)), detections);
     }
     assert!(other.detector.snapshot() == sensor.detector.snapshot());
     let after = sensor.detector.snapshot().len();
@@ -256,11 +273,9 @@ fn during_caution_the_adapted_forecasts_are_in_the_snapshot_and_a_restored_detec
 
 #[test]
 fn unrest_without_an_alarm_is_learnt_slowly() {
-    let config = DetectorConfig { alarms_per_week: 1e-9, ..test_config() };
-    let mut sensor = Sensor::new(&config, "a b c");
-    let noise = |size: f64| move |_: i64, noise: &mut Noise| [0; 3].map(|_| size * noise.normal()).to_vec();
-    sensor.run(3_000, noise(1.0));
-    let unrest = sensor.run(800, noise(1.6));
+    let mut sensor = Sensor::new(&without_alarms(), "a b c");
+    sensor.run(3_000, noise_of_three(1.0));
+    let unrest = sensor.run(800, noise_of_three(1.6));
     assert_eq!(alarms(&unrest), 0);
     let last: Vec<f64> = unrest[700..].iter().map(|detection| detection.grade.unwrap()).collect();
     let mean = last.iter().sum::<f64>() / last.len() as f64;

@@ -20,11 +20,15 @@ fn a_flat_signal_and_its_first_tiny_change_raise_no_alarm() {
 
 #[test]
 fn a_quantised_signal_raises_few_alarms() {
-    let mut sensor = Sensor::new(&test_config(), "a");
-    let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
-    // One a day for two days, one for its youth, and two of the credit.
-    assert!(alarms(&steps) <= 5, "{}", alarms(&steps));
-    assert!(sensor.read(&[32.0]).anomaly);
+    let raised = [0, 1, 2, 3].map(|seed| {
+        let mut sensor = Sensor::new(&test_config(), "a");
+        sensor.noise = Noise::new(seed);
+        let steps = sensor.run(3_000, |_, noise| vec![20.0 + (2.0 * noise.normal()).round() * 0.5]);
+        assert!(sensor.read(&[32.0]).anomaly);
+        alarms(&steps)
+    });
+    // With 16 series of noise, the mean is 1.6.
+    assert!(raised.iter().sum::<usize>() <= 3 * raised.len(), "{raised:?} alarms in two days");
 }
 
 #[test]
