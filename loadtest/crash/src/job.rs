@@ -10,6 +10,11 @@ use crate::matrix::Mutation;
 use crate::outcome::Outcome;
 use crate::traffic::{Shape, Traffic};
 
+/// How much of the complaints and of the logs a summary shows.
+const COMPLAINT_LINES: usize = 6;
+const LOG_LINES: usize = 4;
+const COLUMNS: usize = 300;
+
 /// A unit of work for a worker.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -96,5 +101,39 @@ impl JobResult {
         if let Some(kept) = &self.kept {
             println!("  kept: {}", kept.display());
         }
+    }
+
+    /// Returns a few lines about why it failed, or `None` if it passed.
+    pub(crate) fn failure(&self) -> Option<String> {
+        if self.complaints.is_empty() {
+            return None;
+        }
+        let logged: Vec<&str> = self.logs.lines().collect();
+        let complained = self.complaints.iter().flat_map(|complaint| complaint.lines()).take(COMPLAINT_LINES);
+        let lines = complained.chain(logged[logged.len().saturating_sub(LOG_LINES)..].iter().copied());
+        let mut failure = format!("{} failed after {:.1} s:", self.name, self.duration.as_secs_f64());
+        for line in lines {
+            failure.push_str("\n  ");
+            failure.extend(line.trim().chars().take(COLUMNS));
+        }
+        Some(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_case_its_first_complaints_and_the_end_of_the_logs() {
+        let passed = JobResult { name: "kill".to_owned(), ..JobResult::default() };
+        assert_eq!(passed.failure(), None);
+        let complaints = vec!["rows differ\n10 of 12".to_owned(), "x".repeat(COLUMNS + 1)];
+        let logs = (0..9).map(|number| format!("    line {number}\n")).collect();
+        let failure = JobResult { complaints, logs, ..passed }.failure().unwrap();
+        let lines: Vec<&str> = failure.lines().collect();
+        assert_eq!(lines[..3], ["kill failed after 0.0 s:", "  rows differ", "  10 of 12"]);
+        assert_eq!(lines[3].len(), COLUMNS + 2);
+        assert_eq!(lines[4..], ["  line 5", "  line 6", "  line 7", "  line 8"]);
     }
 }

@@ -51,6 +51,9 @@ pub struct Summary {
     pub schedules: usize,
     /// How many of both failed.
     pub failed: usize,
+    /// Why each of them failed, in a few lines.
+    #[serde(skip)]
+    pub failures: Vec<String>,
     /// Cases that need rights that this machine does not give.
     pub skipped: usize,
     /// The seeds of the schedules.
@@ -89,8 +92,10 @@ pub async fn run(plan: Plan) -> anyhow::Result<Summary> {
         summary.add(&result);
     }
     if shared.left() > 0 {
-        println!("FAILED  {} cases were left out", shared.left());
+        let left_out = format!("{} cases were left out", shared.left());
+        println!("FAILED  {left_out}");
         summary.failed += shared.left();
+        summary.failures.push(left_out);
     }
     Ok(summary)
 }
@@ -143,6 +148,8 @@ impl Summary {
             None if result.is_skipped => self.skipped += 1,
             None => self.cases += 1,
         }
-        self.failed += usize::from(!result.complaints.is_empty());
+        let failure = result.failure();
+        self.failed += usize::from(failure.is_some());
+        self.failures.extend(failure);
     }
 }
