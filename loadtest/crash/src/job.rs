@@ -129,7 +129,7 @@ mod tests {
         let passed = JobResult { name: "kill".to_owned(), ..JobResult::default() };
         assert_eq!(passed.failure(), None);
         let complaints = vec!["rows differ\n10 of 12".to_owned(), "x".repeat(COLUMNS + 1)];
-        let logs = (0..9).map(|number| format!("    line {number}\n")).collect();
+        let logs = (0..9).map(|number| format!("    line {number}")).collect::<Vec<_>>().join("\n");
         let failure = JobResult { complaints, logs, ..passed }.failure().unwrap();
         let lines: Vec<&str> = failure.lines().collect();
         assert_eq!(lines[..3], ["kill failed after 0.0 s:", "  rows differ", "  10 of 12"]);
