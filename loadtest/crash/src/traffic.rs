@@ -33,6 +33,16 @@ const SPARKPLUG_EACH: usize = 5;
 const BIRTHS: usize = 6;
 /// One sensor in this number ends with readings that are anomalous.
 const OPEN_EACH: usize = 4;
+/// By how much the value of such readings is off. No other value of the sensor is near it, so that the
+/// anomaly is found with every seed.
+const FINAL_SHIFT: f64 = -600.0;
+/// How many readings are off before the closing one.
+const FINAL_READINGS: usize = 4;
+/// The height of a spike, and after how many readings the next one comes.
+const SPIKE: f64 = 60.0;
+const SPIKE_EVERY: usize = 211;
+/// Readings of a spike.
+const SPIKE_READINGS: usize = 3;
 /// The first value of a reading that panics its detector if the fail point `poison` is set.
 const POISON: f64 = 9_001e6;
 
@@ -137,7 +147,7 @@ impl Traffic {
         if is_sparkplug(sensor) && step.is_multiple_of((shape.steps / BIRTHS).max(1)) {
             self.birth(sensor, state);
         }
-        let mut reading = reading(key, step, ends_open(sensor) && step + 2 >= shape.steps);
+        let mut reading = reading(key, step, ends_open(sensor) && step + FINAL_READINGS >= shape.steps);
         if sensor % 4 == 2 && (shape.steps / 2..shape.steps * 3 / 4).contains(&step) {
             // Its clock goes back, onto times that are stored already.
             reading.time -= PERIOD * (shape.steps / 4) as i64;
@@ -309,8 +319,13 @@ fn ends_open(sensor: usize) -> bool {
 
 fn reading(key: Key, step: usize, is_anomalous: bool) -> Reading {
     let time = step as f64;
-    let spike = if is_anomalous || step % 211 >= 208 { 60.0 } else { 0.0 };
-    let level = 50.0 + 8.0 * key.at(3).drift(time / 40.0) + key.at(4).at(step as u64).gauss() + spike;
+    let is_spike = step % SPIKE_EVERY >= SPIKE_EVERY - SPIKE_READINGS;
+    let shift = match () {
+        () if is_anomalous => FINAL_SHIFT,
+        () if is_spike => SPIKE,
+        () => 0.0,
+    };
+    let level = 50.0 + 8.0 * key.at(3).drift(time / 40.0) + key.at(4).at(step as u64).gauss() + shift;
     let pitch = 400.0 + 20.0 * key.at(5).drift(time / 25.0) + 5.0 * key.at(6).at(step as u64).gauss();
     let is_whole = step == 0 || key.at(7).at(step as u64).unit() > 0.02;
     Reading { time: seconds(step), level: round(level), pitch: is_whole.then(|| round(pitch)) }
