@@ -1,6 +1,7 @@
 //! Starts the supervising process in the background, and waits until the engine is ready.
 
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::addresses::{SavedPorts, WantedPorts};
 use super::args::UpArgs;
 use super::follow::Follow;
+use super::foreground::STOPPED;
 use super::place::Place;
 use super::record::{self, Phase};
 use super::show;
@@ -18,8 +20,6 @@ use crate::terminal::{errln, outln};
 
 /// How often the record is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often the record of another supervising process is looked for.
-const RECORD_ATTEMPTS: u32 = 20;
 /// The exit code of a command that Ctrl-C has ended, as a shell reports it.
 const INTERRUPTED: u8 = 130;
 
@@ -56,9 +56,13 @@ pub(super) fn start(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
         if let Some(status) = child.try_wait()? {
             follow.finish();
             if is_stopping {
+                // A process that the signal has ended at once has said nothing.
+                if status.signal().is_some() {
+                    errln!("{STOPPED}");
+                }
                 return Ok(ExitCode::from(INTERRUPTED));
             }
-            if is_started_by_another(place)? {
+            if is_started_by_another(place) {
                 return join(place);
             }
             bail!("the start failed ({status}); `thicket up --logs{}` shows every log", place.flag());
@@ -122,18 +126,8 @@ fn has_phase(place: &Place, pid: Option<u32>, phase: Phase) -> bool {
 }
 
 /// Whether another process starts the deployment, which has begun at the same moment.
-fn is_started_by_another(place: &Place) -> anyhow::Result<bool> {
-    // It takes the lock before it writes its record.
-    for _ in 0..RECORD_ATTEMPTS {
-        if !record::is_held(place)? {
-            return Ok(false);
-        }
-        if has_phase(place, None, Phase::Starting) || has_phase(place, None, Phase::Ready) {
-            return Ok(true);
-        }
-        std::thread::park_timeout(INTERVAL);
-    }
-    Ok(false)
+fn is_started_by_another(place: &Place) -> bool {
+    has_phase(place, None, Phase::Starting) || has_phase(place, None, Phase::Ready)
 }
 
 /// Says that the deployment is ready, and its addresses.

@@ -15,6 +15,8 @@ use super::start_watch::patience;
 use super::{log_files, show, taken_port};
 use crate::terminal::{errln, on_one_line};
 
+/// What a start says that a signal has stopped.
+pub(super) const STOPPED: &str = "thicket: stopped before it was ready; the data stays";
 /// How often the processes are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -43,7 +45,7 @@ pub(super) fn run(place: &Place, args: &UpArgs) -> anyhow::Result<ExitCode> {
             if !matches!(cause, Some(thicket_compose::Error::Cancelled { .. })) {
                 return Err(taken_port::explained(error, place));
             }
-            errln!("thicket: stopped before it was ready; the data stays");
+            errln!("{STOPPED}");
             return Ok(ExitCode::SUCCESS);
         }
     };

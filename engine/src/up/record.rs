@@ -13,6 +13,8 @@ use super::place::Place;
 /// How often a supervising process tries to take the lock, and the time between two attempts.
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a record is looked for while the lock is held.
+const RECORD_ATTEMPTS: u32 = 40;
 
 /// What the supervising process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,39 +94,60 @@ pub(super) fn lock(place: &Place) -> anyhow::Result<Option<Lock>> {
 }
 
 fn try_lock(place: &Place) -> anyhow::Result<Option<Lock>> {
+    locked(place, File::try_lock)
+}
+
+/// Opens the lock file and locks it. Returns `None` if another process holds a lock that excludes this
+/// one.
+fn locked(
+    place: &Place,
+    try_lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+) -> anyhow::Result<Option<Lock>> {
     let (path, _) = place.lock_and_record();
     let what = || format!("cannot lock {}", path.display());
     let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(what)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => Ok(Some(Lock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).with_context(what),
     }
 }
 
-/// Whether a supervising process holds the lock.
+/// Whether a supervising process holds the lock. Several commands may ask at the same time: their
+/// locks are shared, so that none takes another one for a supervising process.
 pub(super) fn is_held(place: &Place) -> anyhow::Result<bool> {
-    Ok(place.directory().exists() && try_lock(place)?.is_none())
+    Ok(place.directory().exists() && locked(place, File::try_lock_shared)?.is_none())
 }
 
 /// Returns the record of the supervising process, `None` if there is no such process.
+///
+/// A supervising process has the lock, and no record, for a moment when it begins and ends. Then this
+/// function waits.
 pub(super) fn running(place: &Place) -> anyhow::Result<Option<Record>> {
-    if !is_held(place)? {
-        return Ok(None);
+    let (_sender, never) = mpsc::channel::<()>();
+    for _ in 0..RECORD_ATTEMPTS {
+        if !is_held(place)? {
+            return Ok(None);
+        }
+        if let Some(record) = read(place)?.filter(Record::is_current) {
+            return Ok(Some(record));
+        }
+        let _ = never.recv_timeout(LOCK_INTERVAL);
     }
+    bail!(
+        "the deployment in {} begins or ends, or is exported or imported; try again",
+        place.directory().display()
+    )
+}
+
+/// Reads the record, `None` if there is none.
+fn read(place: &Place) -> anyhow::Result<Option<Record>> {
     let (_, path) = place.lock_and_record();
     let what = || format!("cannot read {}", path.display());
-    let record: Option<Record> = match fs::read(&path) {
-        Ok(text) => Some(serde_json::from_slice(&text).with_context(what)?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(what),
-    };
-    match record.filter(Record::is_current) {
-        Some(record) => Ok(Some(record)),
-        None => bail!(
-            "the deployment in {} begins or ends, or is exported or imported; try again",
-            place.directory().display()
-        ),
+    match fs::read(&path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text).with_context(what)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(what),
     }
 }
 
@@ -183,5 +206,29 @@ mod tests {
         });
         assert!(found);
         assert!(!place.lock_and_record().1.exists());
+    }
+    #[test]
+    fn commands_that_ask_at_the_same_time_are_no_deployment() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let asks = locked(&place, File::try_lock_shared).unwrap();
+        assert!(asks.is_some() && !is_held(&place).unwrap());
+        assert!(running(&place).unwrap().is_none());
+        drop(asks);
+        let _lock = lock(&place).unwrap().unwrap();
+        assert!(is_held(&place).unwrap());
+    }
+
+    #[test]
+    fn a_record_that_is_about_to_be_written_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let _lock = lock(&place).unwrap().unwrap();
+        let found = std::thread::scope(|scope| {
+            let asks = scope.spawn(|| running(&place).unwrap());
+            write(&place, &Record::of_this_process(Phase::Starting, Vec::new())).unwrap();
+            asks.join().unwrap()
+        });
+        assert_eq!(found.unwrap().pid, std::process::id());
     }
 }
