@@ -71,10 +71,11 @@ struct Memory {
 
 impl Session {
     /// Connects, receives messages and reconnects until `stop` is set. Then no reading is held back
-    /// any more.
+    /// any more, and the lease is released, however the last connection ended.
     pub(super) async fn run(&self, stop: watch::Receiver<bool>) {
         self.reconnect(stop).await;
         self.release_all();
+        self.lease.release().await;
     }
 
     async fn reconnect(&self, mut stop: watch::Receiver<bool>) {
@@ -231,15 +232,13 @@ impl Session {
         }
     }
 
-    /// Waits for `stop`, then until every received message is in the log and acknowledged. Then
-    /// releases the lease.
+    /// Waits for `stop`, then until every received message is in the log and acknowledged.
     async fn finish(&self, mut stop: watch::Receiver<bool>) {
         if stop.wait_for(|&stop| stop).await.is_err() {
             return std::future::pending().await;
         }
         self.release_all();
         drop(self.credits.acquire(self.credits.capacity()).await);
-        self.lease.release().await;
     }
 
     /// Waits while another client uses the client id, and keeps the lease. Returns false if the

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use futures_util::TryStreamExt as _;
-use thicket_schema::{Keys, LeaseKey, PartitionId};
+use thicket_schema::{Keys, PartitionId};
 use thicket_store::digest::digest;
 use thicket_store::postgres::TableReader;
-use thicket_store::redis::{Client, dump_keys, lease_holders, longest_lease};
+use thicket_store::redis::{Client, dump_keys, lease_holders};
 
 use super::archive::{ArchiveWriter, CONFIGURATION, END, MANIFEST, Parts};
 use super::args::ExportArgs;
@@ -21,9 +21,6 @@ use crate::stores;
 use crate::terminal::{errln, outln};
 use crate::up::{Portable, portable};
 
-/// How often the leases are looked at.
-const LEASE_INTERVAL: Duration = Duration::from_millis(100);
-
 /// Exports the deployment of the configuration.
 pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let file = &args.file;
@@ -31,7 +28,6 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     let redis = stores::redis(config).await?;
     let keys = Keys::new(&config.redis.prefix)?;
     let partitions = config.queue.partitions;
-    wait_for_leases(&redis, &keys, partitions).await?;
     refuse_engine(&redis, &keys, partitions).await?;
     let tables = TableReader::begin(&config.postgres.server()).await.context(stores::TABLES_MISSING)?;
     let mut archive = ArchiveWriter::create(file)?;
@@ -95,29 +91,10 @@ pub(crate) async fn export(loaded: &Loaded, args: &ExportArgs) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until the leases of an engine that has just ended have ended. Returns at once if they are
-/// renewed: then the engine runs.
-async fn wait_for_leases(redis: &Client, keys: &Keys, partitions: u16) -> anyhow::Result<()> {
-    let mut before = i64::MAX;
-    while let Some(left) = longest_lease(redis, leases(keys, partitions)).await? {
-        if left > before {
-            break;
-        }
-        before = left;
-        tokio::time::sleep(LEASE_INTERVAL).await;
-    }
-    Ok(())
-}
-
-/// Returns the leases of the deployment.
-fn leases(keys: &Keys, partitions: u16) -> impl Iterator<Item = LeaseKey> {
-    let of_partitions = (0..partitions).map(|partition| keys.lease(PartitionId(partition)));
-    of_partitions.chain([keys.ingress_lease()])
-}
-
 /// Fails while an engine holds a lease of the deployment.
 async fn refuse_engine(redis: &Client, keys: &Keys, partitions: u16) -> anyhow::Result<()> {
-    let holders = lease_holders(redis, leases(keys, partitions)).await?;
+    let of_partitions = (0..partitions).map(|partition| keys.lease(PartitionId(partition)));
+    let holders = lease_holders(redis, of_partitions.chain([keys.ingress_lease()])).await?;
     let holder = holders.into_iter().flatten().next();
     ensure!(
         holder.is_none(),

@@ -207,6 +207,7 @@ mod tests {
         assert!(found);
         assert!(!place.lock_and_record().1.exists());
     }
+
     #[test]
     fn commands_that_ask_at_the_same_time_are_no_deployment() {
         let folder = tempfile::tempdir().unwrap();
@@ -226,6 +227,8 @@ mod tests {
         let _lock = lock(&place).unwrap().unwrap();
         let found = std::thread::scope(|scope| {
             let asks = scope.spawn(|| running(&place).unwrap());
+            // Long enough for the other thread to look for the record.
+            std::thread::sleep(2 * LOCK_INTERVAL);
             write(&place, &Record::of_this_process(Phase::Starting, Vec::new())).unwrap();
             asks.join().unwrap()
         });

@@ -137,21 +137,3 @@ pub async fn lease_holders(
     let keys: Vec<String> = leases.into_iter().map(|LeaseKey(key)| key).collect();
     if keys.is_empty() { Ok(Vec::new()) } else { redis.mget(keys).await }
 }
-
-/// Returns the milliseconds until the last of these leases ends, unless it is renewed; `None` if nobody
-/// holds one.
-///
-/// # Errors
-/// Redis does not answer.
-pub async fn longest_lease(
-    redis: &Client,
-    leases: impl IntoIterator<Item = LeaseKey>,
-) -> Result<Option<i64>, RedisError> {
-    let mut longest = None;
-    for LeaseKey(key) in leases {
-        // Negative without a lease.
-        let left: i64 = redis.pttl(key).await?;
-        longest = longest.max((left >= 0).then_some(left));
-    }
-    Ok(longest)
-}

@@ -37,7 +37,7 @@ pub use connection::{
 };
 pub use fred::clients::Client;
 pub use heartbeats::{Heartbeats, live_nodes};
-pub use leases::{Leases, lease_holders, longest_lease};
+pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};

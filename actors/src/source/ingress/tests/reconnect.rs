@@ -1,7 +1,6 @@
 //! An ingress with a real broker and real stores: what it handles after a new connection.
 
 use crate::ownership::RenewalOptions;
-use std::path::Path;
 
 use thicket_compose::{Mosquitto, Postgres, Redis};
 use thicket_connect::TlsSettings;
@@ -25,14 +24,20 @@ struct Servers {
     mosquitto: Mosquitto,
     redis: Redis,
     postgres: Postgres,
+    /// Removed after the servers have ended.
+    _directory: tempfile::TempDir,
 }
 
 impl Servers {
-    fn start(directory: &Path) -> Self {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let servers = Self {
-            mosquitto: Mosquitto::start(&directory.join("mosquitto")).unwrap(),
-            redis: Redis::start(&directory.join("redis")).unwrap(),
-            postgres: Postgres::start(&directory.join("postgres")).unwrap(),
+            mosquitto: Mosquitto::start(&path.join("mosquitto")).unwrap(),
+            redis: Redis::start(&path.join("redis")).unwrap(),
+            postgres: Postgres::start(&path.join("postgres")).unwrap(),
+            _directory: directory,
         };
         migrate(servers.postgres.url());
         servers
@@ -45,6 +50,15 @@ impl Servers {
             client_id: client_id.to_owned(),
             credentials: Some((thicket_compose::USER.to_owned(), thicket_compose::password().unwrap())),
             ..mqtt_options(BURST)
+        }
+    }
+
+    fn broker(&self, version: Version, redelivery: &Redelivery) -> Broker {
+        Broker {
+            redelivery: redelivery.clone(),
+            options: self.options(version, "engine"),
+            decode: decode_options(),
+            reorder: Duration::ZERO,
         }
     }
 
@@ -115,30 +129,27 @@ async fn next(appended: &mut UnboundedReceiver<Append>, metrics: &Metrics) -> (H
     (handled, append)
 }
 
-/// Lets the ingress handle the first messages of a burst, ends its connection while the library has
-/// read more messages of it, and returns what the ingress handles then, up to the last message.
-async fn handled_after_a_new_connection(version: Version) -> Vec<Handled> {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let servers = Servers::start(directory.path());
-    let (append, mut appended) = record(|_| ());
-    let (redelivery, metrics) = (Redelivery::default(), metrics());
-    let broker = Broker {
-        redelivery: redelivery.clone(),
-        options: servers.options(version, "engine"),
-        decode: decode_options(),
-        reorder: Duration::ZERO,
-    };
-    let ingress = MqttIngress::new(vec![broker], servers.peers(&metrics, append).await, &metrics);
-    let credits: CreditPool = ingress.sessions[0].credits.clone();
-    let mut rest = credits.acquire(BURST).await;
-    let _ingress = start(ingress);
+async fn until_subscribed(metrics: &Metrics) {
     let subscribed = async {
         while metrics.mqtt_connected.with_label_values(&["test"]).get() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(END, subscribed).await.unwrap();
+}
+
+/// Lets the ingress handle the first messages of a burst, ends its connection while the library has
+/// read more messages of it, and returns what the ingress handles then, up to the last message.
+async fn handled_after_a_new_connection(version: Version) -> Vec<Handled> {
+    let servers = Servers::start();
+    let (append, mut appended) = record(|_| ());
+    let (redelivery, metrics) = (Redelivery::default(), metrics());
+    let broker = servers.broker(version, &redelivery);
+    let ingress = MqttIngress::new(vec![broker], servers.peers(&metrics, append).await, &metrics);
+    let credits: CreditPool = ingress.sessions[0].credits.clone();
+    let mut rest = credits.acquire(BURST).await;
+    let _ingress = start(ingress);
+    until_subscribed(&metrics).await;
     // The first message waits for a credit while the others arrive.
     servers.publish_burst(version).await;
     drop(rest.split(HANDLED));
@@ -166,4 +177,29 @@ async fn no_message_of_the_old_connection_follows_a_new_one() {
         let again = |number| Handled { number, redelivered: true, connection: 2 };
         assert_eq!(later, (0..BURST).map(again).collect::<Vec<_>>(), "{version}");
     }
+}
+
+/// While an ingress stops, the connection may end before everything is in the log.
+#[actix_rt::test]
+async fn an_ingress_that_stops_releases_the_lease_also_if_its_connection_ends_first() {
+    let servers = Servers::start();
+    let (append, mut appended) = record(|_| ());
+    let (redelivery, metrics) = (Redelivery::default(), metrics());
+    let broker = servers.broker(Version::V5, &redelivery);
+    let peers = servers.peers(&metrics, append).await;
+    let (leases, lease) = (peers.leases.clone(), peers.keys.lease.clone());
+    let ingress = MqttIngress::new(vec![broker], peers, &metrics);
+    let mut stopping = ingress.stop.subscribe();
+    let ingress = start(ingress);
+    until_subscribed(&metrics).await;
+    servers.publish_burst(Version::V5).await;
+    // It is on its way to the log, and the ingress waits for it.
+    let (_, on_its_way) = next(&mut appended, &metrics).await;
+    assert!(leases.holders([lease.clone()]).await.unwrap()[0].is_some());
+    let drained = actix_rt::spawn(ingress.send(Drain));
+    stopping.wait_for(|&stop| stop).await.unwrap();
+    redelivery.request();
+    tokio::time::timeout(END, drained).await.unwrap().unwrap().unwrap();
+    assert_eq!(leases.holders([lease]).await.unwrap(), [None]);
+    drop(on_its_way);
 }
