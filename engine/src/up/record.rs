@@ -228,7 +228,7 @@ mod tests {
         let found = std::thread::scope(|scope| {
             let asks = scope.spawn(|| running(&place).unwrap());
             // Long enough for the other thread to look for the record.
-            std::thread::sleep(2 * LOCK_INTERVAL);
+            std::thread::park_timeout(2 * LOCK_INTERVAL);
             write(&place, &Record::of_this_process(Phase::Starting, Vec::new())).unwrap();
             asks.join().unwrap()
         });
