@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grade::{rarity_of, rarity_threshold};
 use crate::tail::Tail;
+use crate::verdicts::AlarmKind;
 
 /// Readings after which a sensor's own past counts as much as the general conversion: two weeks at
 /// one reading a minute.
@@ -20,7 +21,7 @@ const TRUST: f64 = 20_000.0;
 /// The weight of the general conversion in the slope of the own tail, in past values.
 const PRIOR: f64 = 50.0;
 /// Readings of a block. A burst of rare readings is seldom longer, because the moving means of the
-/// measures reach back 20 readings.
+/// measures reach back 24 readings.
 const BLOCK: u32 = 32;
 /// Bursts do not count for a reading that is as common as this among the readings, and count fully
 /// for one as rare as this: only bursts of rare readings raise alarms.
@@ -34,6 +35,8 @@ const YOUTH: f64 = 3.0;
 const ASKED: Control = Control { raised: 6.0, due: 8.0, gain: 6.0 };
 /// The control of the lower threshold of a young sensor, without a credit.
 const SHOWN: Control = Control { raised: 2.0, due: 2.0, gain: 4.0 };
+/// A clear alarm counts as this much of one near the threshold when the threshold rises.
+const CLEAR_PART: f64 = 0.25;
 /// The threshold falls by at most this much, however few alarms are raised.
 const LOWEST: f64 = -0.5;
 /// The numbers of alarms are halved when this many are due, so that they follow a sensor that
@@ -63,6 +66,8 @@ pub(crate) struct Calibration {
     /// fade.
     raised: f64,
     due: f64,
+    /// The clear ones of the raised alarms. They fade too.
+    clear: f64,
 }
 
 impl Calibration {
@@ -114,13 +119,22 @@ impl Calibration {
         let graded = self.past.total().max(1) as f64;
         // With fewer than one alarm a week, a young sensor raises fewer too.
         let shown = YOUTH * past * (past / graded).max(1.0) / alarms_per_week.min(1.0);
-        let asked = rarity_threshold(readings_per_week / alarms_per_week) + self.correction(ASKED);
-        asked.min(rarity_threshold(shown) + self.correction(SHOWN))
+        let asked = rarity_threshold(readings_per_week / alarms_per_week) + self.correction_of_asked();
+        asked.min(rarity_threshold(shown) + self.correction(SHOWN, self.raised))
     }
 
-    /// Returns by how much the alarms so far change a threshold.
-    fn correction(&self, control: Control) -> f64 {
-        let excess = (self.raised + control.raised) / (self.due + control.due);
+    /// Returns by how much the alarms so far change the threshold that the setting asks for. A clear
+    /// alarm uses up the credit like any other. Beyond that it counts in part: a slightly higher
+    /// threshold would not have prevented it, and it says little about the alarms near the threshold.
+    fn correction_of_asked(&self) -> f64 {
+        let counted = (self.raised - (1.0 - CLEAR_PART) * self.clear).max(0.0);
+        let of_credit = self.correction(ASKED, self.raised);
+        of_credit.min(self.correction(ASKED, counted).max(0.0))
+    }
+
+    /// Returns by how much this number of raised alarms changes a threshold.
+    fn correction(&self, control: Control, raised: f64) -> f64 {
+        let excess = (raised + control.raised) / (self.due + control.due);
         (control.gain * libm::log10(excess)).max(LOWEST)
     }
 
@@ -132,17 +146,29 @@ impl Calibration {
             self.raised += ASKED.due - ASKED.raised;
             self.due /= 2.0;
             self.raised /= 2.0;
+            self.clear /= 2.0;
         }
     }
 
     /// Counts an alarm.
-    pub(crate) fn count_alarm(&mut self) {
+    pub(crate) fn count_alarm(&mut self, kind: AlarmKind) {
         self.raised += 1.0;
+        if kind == AlarmKind::Clear {
+            self.clear += 1.0;
+        }
     }
 
     /// Takes an alarm back: a person says that it was a true anomaly.
-    pub(crate) fn take_back_alarm(&mut self) {
+    pub(crate) fn take_back_alarm(&mut self, kind: AlarmKind) {
         self.raised = (self.raised - 1.0).max(0.0);
+        if kind == AlarmKind::Clear {
+            self.clear = (self.clear - 1.0).max(0.0);
+        }
+    }
+
+    /// Counts an alarm that was counted as one near the threshold as a clear one from now on.
+    pub(crate) fn recount_as_clear(&mut self) {
+        self.clear += 1.0;
     }
 
     /// Returns whether this calibration is consistent. A restored snapshot is checked with it.
@@ -152,6 +178,7 @@ impl Calibration {
             && self.greatest >= 0.0
             && self.count < BLOCK
             && self.raised >= 0.0
+            && self.clear >= 0.0
             && self.due >= 0.0
     }
 
@@ -227,10 +254,10 @@ mod tests {
         }
         let quiet = calibration.threshold(1.0, 10_080.0, 1_000_000);
         assert!((LOWEST - 1e-9..0.0).contains(&(quiet - usual)));
-        (0..20).for_each(|_| calibration.count_alarm());
+        (0..20).for_each(|_| calibration.count_alarm(AlarmKind::Near));
         let loud = calibration.threshold(1.0, 10_080.0, 1_000_000);
         assert!(loud > usual + 1.0, "{usual} {loud}");
-        (0..20).for_each(|_| calibration.take_back_alarm());
+        (0..20).for_each(|_| calibration.take_back_alarm(AlarmKind::Near));
         assert!((calibration.threshold(1.0, 10_080.0, 1_000_000) - quiet).abs() < 1e-9);
     }
 
@@ -238,9 +265,9 @@ mod tests {
     fn the_credit_does_not_come_back_when_the_counts_are_halved() {
         let mut calibration = Calibration { due: MEMORY, raised: MEMORY + 2.0, ..Calibration::default() };
         for _ in 0..10 {
-            assert!(calibration.correction(ASKED).abs() < 0.02, "{calibration:?}");
+            assert!(calibration.correction_of_asked().abs() < 0.02, "{calibration:?}");
             // Until the next halving, every due alarm is raised.
-            calibration.count_alarm();
+            calibration.count_alarm(AlarmKind::Near);
             calibration.count_reading(1.0, 1.0);
             let rest = (MEMORY - calibration.due).floor();
             calibration.due += rest;
@@ -253,11 +280,36 @@ mod tests {
         let mut calibration = Calibration::default();
         let mut raise = || {
             let change = calibration.threshold(1.0, 10_080.0, 1_000_000) - libm::log10(10_080.0);
-            calibration.count_alarm();
+            calibration.count_alarm(AlarmKind::Near);
             change
         };
         let changes: Vec<f64> = (0..4).map(|_| raise()).collect();
         assert!((changes[0] - LOWEST).abs() < 1e-9 && changes[1] < -0.3, "{changes:?}");
         assert!(changes[2].abs() < 1e-9 && changes[3] > 0.3, "{changes:?}");
+    }
+
+    #[test]
+    fn a_clear_alarm_uses_up_the_credit_and_hardly_raises_the_threshold() {
+        let changes = |kind: AlarmKind| -> Vec<f64> {
+            let mut calibration = Calibration::default();
+            let mut next = || {
+                calibration.count_alarm(kind);
+                calibration.correction_of_asked()
+            };
+            (0..40).map(|_| next()).collect()
+        };
+        let (near, clear) = (changes(AlarmKind::Near), changes(AlarmKind::Clear));
+        assert_eq!(near[..2], clear[..2], "the credit");
+        assert!(clear[..7].iter().all(|&change| change <= 1e-9) && near[6] > 1.2, "{near:?} {clear:?}");
+        assert!(clear.is_sorted() && (1.5..2.5).contains(&clear[39]), "a flood raises it: {clear:?}");
+    }
+
+    #[test]
+    fn an_alarm_that_becomes_clear_is_taken_back_as_a_clear_one() {
+        let mut calibration = Calibration::default();
+        calibration.count_alarm(AlarmKind::Near);
+        calibration.recount_as_clear();
+        calibration.take_back_alarm(AlarmKind::Clear);
+        assert_eq!(calibration, Calibration::default());
     }
 }

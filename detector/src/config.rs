@@ -8,13 +8,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::TimeZone;
 use crate::exclude::Exclude;
+use crate::smoothing::Smoothing;
 use crate::suppress::Suppression;
 
 mod validate;
 
 /// Version of the detection method. It changes when the same readings no longer give the same
 /// scores.
-pub const ALGORITHM: u32 = 11;
+pub const ALGORITHM: u32 = 12;
 
 /// Version of the forests' random numbers. The figures of docs/detection.md were measured with it.
 const SEEDS: u32 = 2;
@@ -56,11 +57,12 @@ pub struct DetectorConfig {
     /// larger shingle shows the forest unusual sequences of usual readings too, but blurs single
     /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
-    /// Readings that the moving means of the measures reach back, 2 to 10,000. With 0 there are
-    /// neither moving means nor forecasts and courses: the forest alone judges, which hardly detects
-    /// changes of level, unrest and unusual courses. That saves a third of the time with one field,
-    /// and more with many.
-    pub smoothing: u32,
+    /// Readings that the moving means of the measures reach back: `auto`, or a number, 2 to 10,000.
+    /// `auto` is the readings of one hour, but at least 12 and at most 24. With 0 there are neither
+    /// moving means nor forecasts and courses: the forest alone judges, which hardly detects changes
+    /// of level, unrest and unusual courses. That saves a third of the time with one field, and more
+    /// with many.
+    pub smoothing: Smoothing,
     /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
     /// `auto`. With `auto`, they count for a sensor whose memory spans two days (two weeks for the
     /// day of the week), once it has run that long.
@@ -84,7 +86,7 @@ pub struct DetectorConfig {
     /// keeps the learnt state.
     pub alarms_per_week: f64,
     /// Time after which an open anomaly is accepted as the new normal, but at least the time of
-    /// 2 × `smoothing` readings. Until then, a detector learns little of it.
+    /// twice the readings of `smoothing`. Until then, a detector learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
     /// Late readings in a row after which a sensor's time begins again, 0 to 10,000: its clock has
@@ -107,7 +109,7 @@ impl Default for DetectorConfig {
             trees: 0,
             points: 0,
             shingle: 1,
-            smoothing: 16,
+            smoothing: Smoothing::Auto,
             clock: ClockContext::Auto,
             time_zone: TimeZone::default(),
             warm_up: 256,

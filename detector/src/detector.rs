@@ -15,7 +15,7 @@ use crate::scale::CALIBRATION_ROWS;
 use crate::standing::FieldReport;
 use crate::state::{RarityParts, ScoredRow, State};
 use crate::suppress::Candidate;
-use crate::verdicts::{AlarmChange, AlarmCount, Pattern};
+use crate::verdicts::{AlarmChange, AlarmKind, Pattern};
 
 /// The detector of one sensor: its configuration and everything that it has learnt.
 ///
@@ -47,9 +47,7 @@ struct Presence {
 }
 
 /// An anomaly is accepted at the earliest after this many times the reach of the moving means.
-const ACCEPTED_REACHES: u32 = 2;
-/// The aftermath of an anomaly lasts this many times the reach of the moving means.
-pub(crate) const AFTERMATH: u32 = 3;
+const ACCEPTED_REACHES: f64 = 2.0;
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -144,7 +142,7 @@ impl Detector {
 
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
-        let with_means = self.config.smoothing > 0;
+        let with_means = self.config.smoothing.has_means();
         let parts = scored.parts;
         let rarity = parts.rarity();
         if is_warm && learning {
@@ -231,8 +229,8 @@ impl Detector {
             None => verdicts.label(started, label),
         };
         match change? {
-            AlarmChange::TakeBack => calibration.take_back_alarm(),
-            AlarmChange::CountAgain => calibration.count_alarm(),
+            AlarmChange::TakeBack(kind) => calibration.take_back_alarm(kind),
+            AlarmChange::CountAgain(kind) => calibration.count_alarm(kind),
             AlarmChange::None => {}
         }
         *labels += 1;
@@ -368,7 +366,7 @@ impl Detector {
         let past = state.histories.past_readings();
         let threshold = state.calibration.threshold(config.alarms_per_week, readings_per_week, past);
         state.calibration.count_reading(config.alarms_per_week, readings_per_week);
-        let least = f64::from(ACCEPTED_REACHES * config.smoothing) * state.rhythm.interval();
+        let least = ACCEPTED_REACHES * state.reach(config) * state.rhythm.interval();
         let limits = Limits {
             threshold,
             lasting_threshold: lasting_threshold(threshold),
@@ -407,7 +405,7 @@ impl Detector {
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
-                detection.event = state.end_open(Regime::Calm { aftermath: AFTERMATH * config.smoothing });
+                detection.event = state.end_open(state.aftermath(config));
                 return;
             }
             Transition::Begin | Transition::Continue | Transition::Accept => {}
@@ -438,11 +436,16 @@ impl Detector {
         if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity, is_first) {
             ongoing.is_known = false;
             if !recurs {
-                ongoing.pattern.alarm = AlarmCount::Counted;
-                state.calibration.count_alarm();
+                ongoing.pattern.count_alarm(threshold);
+                state.calibration.count_alarm(AlarmKind::Near);
             }
         }
         ongoing.pattern.extend(&causes, rarity, instantaneous);
+        // Each step of a contact or a mode is far from its other values, however usual it is: such
+        // alarms keep their full weight.
+        if !state.steps.are_all_stepwise() && ongoing.pattern.becomes_clear() {
+            state.calibration.recount_as_clear();
+        }
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
         detection.marks.suppressed =
             ongoing.is_known || config.suppress.suppresses(&candidate, config.time_zone);

@@ -5,7 +5,9 @@
 //! single outlier shows in them at once. A series that has changed shows in them as a small excess,
 //! again and again. Therefore the exponentially moving mean of each measure is a measure too. Each
 //! measure becomes −log10 of its [tail probability](crate::tail) against all its past values. The
-//! surprise is the mean of all these rarities; all views weigh the same.
+//! surprise is the mean of all these rarities. All views weigh the same, but for the level of several
+//! fields, which weighs more: it is the only view of the values themselves, beside five of their
+//! order.
 //!
 //! The measures err in different ways and agree on real anomalies, so their mean detects more than
 //! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the
@@ -93,7 +95,7 @@ pub(crate) struct MeasureRarity {
 /// How surprising a reading is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Surprise {
-    /// Mean of all rarities: what all views agree on.
+    /// Weighted mean of all rarities: what all views agree on.
     pub(crate) mean: f64,
     /// For each view, the mean rarity of its measures; of these, the greatest.
     pub(crate) strongest_view: f64,
@@ -107,6 +109,9 @@ pub(crate) struct Surprise {
 /// Weight of the strongest view by itself. With 0.5, it outweighs the mean only if the view is
 /// twice as surprised.
 const STRONGEST_VIEW_WEIGHT: f64 = 0.5;
+
+/// Weight of the level of several fields in the mean, beside the 1 of each other view.
+const LEVEL_OF_FIELDS: f64 = 1.5;
 
 /// Weight of the level in [`Surprise::onset`]; the other views share the rest.
 const ONSET_LEVEL: f64 = 0.8;
@@ -170,19 +175,21 @@ impl MeasureHistories {
         let mut surprise = Surprise::default();
         let (mut present, mut count) = (0.0, 0.0);
         let count_of_views = views.len() as f64;
+        let of_level = if views.len() == OF_FIELDS.len() { LEVEL_OF_FIELDS } else { 1.0 };
         for (number, (view, rarities)) in self.of_views(views).enumerate() {
             let own = mean_of(rarities.iter().map(|measure| measure.rarity));
             let of_means = mean_of(rarities.iter().filter_map(|measure| measure.mean_rarity));
             let both = if rarities[0].mean_rarity.is_some() { f64::midpoint(own, of_means) } else { own };
-            surprise.mean += both / count_of_views;
-            let weight = if views.len() == 1 {
+            let in_mean = if number == 0 { of_level } else { 1.0 };
+            surprise.mean += in_mean * both / (count_of_views - 1.0 + of_level);
+            let in_onset = if views.len() == 1 {
                 1.0
             } else if number == 0 {
                 ONSET_LEVEL
             } else {
                 (1.0 - ONSET_LEVEL) / (count_of_views - 1.0)
             };
-            surprise.onset += weight * both;
+            surprise.onset += in_onset * both;
             surprise.strongest_view = surprise.strongest_view.max(own);
             present += rarities[..view.present].iter().map(|measure| measure.rarity).sum::<f64>();
             count += view.present as f64;

@@ -32,6 +32,18 @@ struct Deviation {
     distance: f64,
 }
 
+/// How far the rarest reading of an alarm is above the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) enum AlarmKind {
+    /// Less than [`CLEAR`].
+    Near,
+    /// At least [`CLEAR`].
+    Clear,
+}
+
+/// A clear alarm has a reading ten times as rare as the threshold asks for.
+const CLEAR: f64 = 1.0;
+
 /// Whether an anomaly counts as an alarm that has been raised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum AlarmCount {
@@ -39,17 +51,17 @@ pub(crate) enum AlarmCount {
     #[default]
     Exempt,
     /// It does.
-    Counted,
+    Counted(AlarmKind),
     /// It did, until a person said that it was a true anomaly.
-    TakenBack,
+    TakenBack(AlarmKind),
 }
 
 /// The change of the number of raised alarms that a label causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AlarmChange {
     None,
-    TakeBack,
-    CountAgain,
+    TakeBack(AlarmKind),
+    CountAgain(AlarmKind),
 }
 
 /// The pattern of an anomaly, and its label.
@@ -59,7 +71,9 @@ pub(crate) struct Pattern {
     started: i64,
     /// Rarity of its rarest reading.
     pub(crate) rarest: f64,
-    pub(crate) alarm: AlarmCount,
+    alarm: AlarmCount,
+    /// The rarity from which the alarm is a clear one.
+    clear_from: f64,
     label: Option<Label>,
     /// How far its fields were off at most, over all its readings.
     deviations: Vec<Deviation>,
@@ -90,18 +104,33 @@ impl Pattern {
         }
     }
 
+    /// Counts the anomaly as an alarm. `threshold` is the rarity that begins an event.
+    pub(crate) fn count_alarm(&mut self, threshold: f64) {
+        self.alarm = AlarmCount::Counted(AlarmKind::Near);
+        self.clear_from = threshold + CLEAR;
+    }
+
+    /// Returns whether the alarm has become a clear one since the last call.
+    pub(crate) fn becomes_clear(&mut self) -> bool {
+        let becomes = self.alarm == AlarmCount::Counted(AlarmKind::Near) && self.rarest >= self.clear_from;
+        if becomes {
+            self.alarm = AlarmCount::Counted(AlarmKind::Clear);
+        }
+        becomes
+    }
+
     /// Sets the label. Returns what it changes in the number of raised alarms: a true anomaly is
     /// no false alarm.
     pub(crate) fn set_label(&mut self, label: Label) -> AlarmChange {
         self.label = Some(label);
         match (label == Label::True, self.alarm) {
-            (true, AlarmCount::Counted) => {
-                self.alarm = AlarmCount::TakenBack;
-                AlarmChange::TakeBack
+            (true, AlarmCount::Counted(kind)) => {
+                self.alarm = AlarmCount::TakenBack(kind);
+                AlarmChange::TakeBack(kind)
             }
-            (false, AlarmCount::TakenBack) => {
-                self.alarm = AlarmCount::Counted;
-                AlarmChange::CountAgain
+            (false, AlarmCount::TakenBack(kind)) => {
+                self.alarm = AlarmCount::Counted(kind);
+                AlarmChange::CountAgain(kind)
             }
             _ => AlarmChange::None,
         }

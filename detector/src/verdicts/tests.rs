@@ -66,15 +66,33 @@ fn many_equal_shares_are_all_parts() {
 #[test]
 fn a_label_takes_an_alarm_back_and_another_one_counts_it_again() {
     let mut known = Verdicts::default();
-    known.remember(Pattern { alarm: AlarmCount::Counted, ..pattern(1, &[], None) });
+    let mut counted = pattern(1, &[], None);
+    counted.count_alarm(4.0);
+    known.remember(counted);
     known.remember(pattern(2, &[], None));
     let mut label = |started, label| known.label(started, label);
     assert_eq!(label(3, Label::True), None);
     assert_eq!(label(1, Label::False), Some(AlarmChange::None));
-    assert_eq!(label(1, Label::True), Some(AlarmChange::TakeBack));
+    assert_eq!(label(1, Label::True), Some(AlarmChange::TakeBack(AlarmKind::Near)));
     assert_eq!(label(1, Label::True), Some(AlarmChange::None));
-    assert_eq!(label(1, Label::Maintenance), Some(AlarmChange::CountAgain));
+    assert_eq!(label(1, Label::Maintenance), Some(AlarmChange::CountAgain(AlarmKind::Near)));
     assert_eq!(label(2, Label::True), Some(AlarmChange::None), "it has never counted");
+}
+
+#[test]
+fn an_alarm_becomes_clear_once_and_a_label_takes_it_back_as_such() {
+    let mut pattern = Pattern::begin(1);
+    pattern.count_alarm(4.0);
+    let mut becomes_clear = |rarity| {
+        pattern.extend(&[], rarity, 1.0);
+        pattern.becomes_clear()
+    };
+    assert_eq!([4.2, 4.9, 5.0, 6.0].map(&mut becomes_clear), [false, false, true, false]);
+    assert_eq!(pattern.set_label(Label::True), AlarmChange::TakeBack(AlarmKind::Clear));
+    assert_eq!(pattern.set_label(Label::False), AlarmChange::CountAgain(AlarmKind::Clear));
+    let mut exempt = Pattern::begin(2);
+    exempt.extend(&[], 9.0, 9.0);
+    assert!(!exempt.becomes_clear());
 }
 
 #[test]
