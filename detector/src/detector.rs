@@ -441,9 +441,7 @@ impl Detector {
             }
         }
         ongoing.pattern.extend(&causes, rarity, instantaneous);
-        // Each step of a contact or a mode is far from its other values, however usual it is: such
-        // alarms keep their full weight.
-        if !state.steps.are_all_stepwise() && ongoing.pattern.becomes_clear() {
+        if ongoing.pattern.becomes_clear() {
             state.calibration.recount_as_clear();
         }
         let candidate = Candidate { at, started: ongoing.event.started, causes: &causes };
