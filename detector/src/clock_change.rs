@@ -2,7 +2,7 @@
 //! keeps what it has learnt, but no duration reaches across the change.
 
 use crate::counter::Counter;
-use crate::detector::Detector;
+use crate::detector::{AFTERMATH, Detector};
 use crate::event::Event;
 use crate::guard::Regime;
 
@@ -27,7 +27,7 @@ impl Detector {
         if !matches!(state.regime, Regime::Anomalous(_)) {
             return None;
         }
-        state.end_open(state.aftermath(&self.config))
+        state.end_open(Regime::Calm { aftermath: AFTERMATH * self.config.smoothing })
     }
 }
 

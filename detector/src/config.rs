@@ -8,7 +8,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::TimeZone;
 use crate::exclude::Exclude;
-use crate::smoothing::Smoothing;
 use crate::suppress::Suppression;
 
 mod validate;
@@ -57,12 +56,11 @@ pub struct DetectorConfig {
     /// larger shingle shows the forest unusual sequences of usual readings too, but blurs single
     /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
-    /// Readings that the moving means of the measures reach back: `auto`, or a number, 2 to 10,000.
-    /// `auto` is the readings of one hour, but at least 12 and at most 24. With 0 there are neither
-    /// moving means nor forecasts and courses: the forest alone judges, which hardly detects changes
-    /// of level, unrest and unusual courses. That saves a third of the time with one field, and more
-    /// with many.
-    pub smoothing: Smoothing,
+    /// Readings that the moving means of the measures reach back, 2 to 10,000. With 0 there are
+    /// neither moving means nor forecasts and courses: the forest alone judges, which hardly detects
+    /// changes of level, unrest and unusual courses. That saves a third of the time with one field,
+    /// and more with many.
+    pub smoothing: u32,
     /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
     /// `auto`. With `auto`, they count for a sensor whose memory spans two days (two weeks for the
     /// day of the week), once it has run that long.
@@ -86,7 +84,7 @@ pub struct DetectorConfig {
     /// keeps the learnt state.
     pub alarms_per_week: f64,
     /// Time after which an open anomaly is accepted as the new normal, but at least the time of
-    /// twice the readings of `smoothing`. Until then, a detector learns little of it.
+    /// 2 × `smoothing` readings. Until then, a detector learns little of it.
     #[serde(with = "humantime_serde")]
     pub accept_after: Duration,
     /// Late readings in a row after which a sensor's time begins again, 0 to 10,000: its clock has
@@ -109,7 +107,7 @@ impl Default for DetectorConfig {
             trees: 0,
             points: 0,
             shingle: 1,
-            smoothing: Smoothing::Auto,
+            smoothing: 16,
             clock: ClockContext::Auto,
             time_zone: TimeZone::default(),
             warm_up: 256,

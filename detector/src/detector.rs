@@ -47,7 +47,9 @@ struct Presence {
 }
 
 /// An anomaly is accepted at the earliest after this many times the reach of the moving means.
-const ACCEPTED_REACHES: f64 = 2.0;
+const ACCEPTED_REACHES: u32 = 2;
+/// The aftermath of an anomaly lasts this many times the reach of the moving means.
+pub(crate) const AFTERMATH: u32 = 3;
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,7 +144,7 @@ impl Detector {
 
         let state = &mut self.state;
         let is_warm = state.learnt > u64::from(state.warm_up);
-        let with_means = self.config.smoothing.has_means();
+        let with_means = self.config.smoothing > 0;
         let parts = scored.parts;
         let rarity = parts.rarity();
         if is_warm && learning {
@@ -366,7 +368,7 @@ impl Detector {
         let past = state.histories.past_readings();
         let threshold = state.calibration.threshold(config.alarms_per_week, readings_per_week, past);
         state.calibration.count_reading(config.alarms_per_week, readings_per_week);
-        let least = ACCEPTED_REACHES * state.reach(config) * state.rhythm.interval();
+        let least = f64::from(ACCEPTED_REACHES * config.smoothing) * state.rhythm.interval();
         let limits = Limits {
             threshold,
             lasting_threshold: lasting_threshold(threshold),
@@ -405,7 +407,7 @@ impl Detector {
         match transition {
             Transition::None | Transition::Pause => return,
             Transition::End => {
-                detection.event = state.end_open(state.aftermath(config));
+                detection.event = state.end_open(Regime::Calm { aftermath: AFTERMATH * config.smoothing });
                 return;
             }
             Transition::Begin | Transition::Continue | Transition::Accept => {}

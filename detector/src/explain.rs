@@ -150,7 +150,7 @@ impl Detector {
         }
         let surprise = state.histories.surprise(known_views);
         let calibration = &before.state.calibration;
-        let parts = state.rarity_parts(surprise, calibration, self.config.smoothing.has_means());
+        let parts = state.rarity_parts(surprise, calibration, self.config.smoothing > 0);
         let steps = state.fields.iter().zip(state.steps.rarities()).filter_map(|(field, rarity)| {
             let StepRarity { value, change, stay } = rarity?;
             Some(StepExplanation { field: field.clone(), value, change, stay })

@@ -20,11 +20,11 @@ const CLIP: f64 = 6.0;
 /// Upper bound of a residual's size.
 const FARTHEST: f64 = 1e6;
 /// Readings that the moving mean of the residual reaches back.
-const DRIFT_REACH: f64 = 4.0;
+const DRIFT_REACH: f64 = 8.0;
 /// Readings that the moving power of the residual reaches back.
 const UNREST_REACH: f64 = 32.0;
 /// A moving mean of independent residuals varies less than the residuals, by this factor.
-const DRIFT_GAIN: f64 = 2.645_751_311_064_590_7; // √(2 · DRIFT_REACH − 1)
+const DRIFT_GAIN: f64 = 3.872_983_346_207_417; // √(2 · DRIFT_REACH − 1)
 
 /// Measures of each field.
 pub(crate) const FORECAST_MEASURES: usize = 3;

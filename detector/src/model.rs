@@ -89,7 +89,7 @@ impl Model {
             let first = column(field).into_iter().find(|value| !value.is_nan());
             first.map_or(0.0, |value| scale.next_coordinate(value))
         });
-        let residuals = config.smoothing.has_means().then(|| Residuals::new(first));
+        let residuals = (config.smoothing > 0).then(|| Residuals::new(first));
         let calendar = known.map_or_else(|| first_calendar(rows, config), |known| known.calendar);
         let mut model = Self {
             scales,
@@ -150,7 +150,7 @@ impl Model {
     pub(crate) fn is_sound(&self, fields: usize, config: &DetectorConfig) -> bool {
         self.scales.len() == fields
             && self.level.fits(fields, self.calendar, config)
-            && self.residuals.is_some() == config.smoothing.has_means()
+            && self.residuals.is_some() == (config.smoothing > 0)
             && self.residuals.as_ref().is_none_or(|residuals| residuals.is_sound(fields))
     }
 

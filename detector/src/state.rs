@@ -72,9 +72,6 @@ pub(crate) struct State {
     pub(crate) labels: u64,
 }
 
-/// The aftermath of an anomaly lasts this many times the reach of the moving means.
-const AFTERMATH: f64 = 3.0;
-
 /// Scores of a reading, before the guard decides whether it is anomalous.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ScoredRow {
@@ -119,7 +116,7 @@ impl State {
 
     /// Returns the views of the sensor, the level first.
     pub(crate) fn views(&self, config: &DetectorConfig) -> &'static [View] {
-        views(self.fields.len(), config.smoothing.has_means())
+        views(self.fields.len(), config.smoothing > 0)
     }
 
     /// Creates the state of a detector that has learnt no reading.
@@ -188,16 +185,6 @@ impl State {
         causes
     }
 
-    /// Returns the readings that the moving means of the measures reach back.
-    pub(crate) fn reach(&self, config: &DetectorConfig) -> f64 {
-        config.smoothing.reach(self.rhythm.interval())
-    }
-
-    /// Returns the regime after an anomaly has ended.
-    pub(crate) fn aftermath(&self, config: &DetectorConfig) -> Regime {
-        Regime::Calm { aftermath: (AFTERMATH * self.reach(config)) as u32 }
-    }
-
     /// Returns the weight of a reading in the running means.
     pub(crate) fn rate(&self, config: &DetectorConfig) -> f64 {
         let memory = REACH_PER_POINT * config.shape().points as f64;
@@ -215,7 +202,6 @@ impl State {
         learning: bool,
     ) -> Result<ScoredRow, rrcf_rs::Error> {
         let rate = self.rate(config);
-        let reach = self.reach(config);
         let is_cautious = self.caution.holds(self.regime.allows_caution());
         let Some(model) = &mut self.model else { return Ok(ScoredRow::default()) };
         self.steps.observe(StepRow { ts, values, after_silence }, learning);
@@ -235,14 +221,14 @@ impl State {
         if self.learnt <= u64::from(self.warm_up) / 2 {
             return Ok(ScoredRow { codisp, stuck, ..ScoredRow::default() });
         }
-        let views = views(values.len(), config.smoothing.has_means());
+        let views = views(values.len(), config.smoothing > 0);
         let (measures, to_learn) = (model.measures(), model.measures_to_learn());
-        let surprise = self.histories.observe(views, measures, to_learn, pace, reach);
+        let surprise = self.histories.observe(views, measures, to_learn, pace, f64::from(config.smoothing));
         if learning {
             self.histories.learn(to_learn);
             model.learn_pasts();
         }
-        let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing.has_means());
+        let parts = self.rarity_parts(surprise, &self.calibration, config.smoothing > 0);
         self.caution.observe(parts.rarity());
         Ok(ScoredRow { codisp, surprise, parts, stuck })
     }

@@ -8,7 +8,7 @@ mod series;
 use proptest::prelude::*;
 use series::{Noise, SECOND, Sensor, test_config};
 use thicket_detector::{
-    ClockContext, Detection, Detector, DetectorConfig, MeasureExplanation, Rejected, RestoreError, Smoothing,
+    ClockContext, Detection, Detector, DetectorConfig, MeasureExplanation, Rejected, RestoreError,
     ViewExplanation,
 };
 
@@ -47,7 +47,7 @@ proptest! {
     fn a_restored_detector_continues_bit_for_bit(
         cut in 0_i64..400,
         shingle in 1_usize..4,
-        smoothing in prop::sample::select(vec![Smoothing::Auto, Smoothing::Readings(0), Smoothing::Readings(5)]),
+        smoothing in prop::sample::select(vec![0_u32, 5, 16]),
         clock in prop::sample::select(vec![ClockContext::Off, ClockContext::Auto, ClockContext::On]),
         counter: bool,
     ) {
@@ -161,7 +161,7 @@ fn a_rebuilt_detector_is_ready_at_once_and_continues_counting() {
     let readings: Vec<(i64, Vec<f64>)> = (0..400).map(reading).collect();
     let names = split_names("level pitch");
     let history = readings.iter().map(|(ts, values)| (*ts, names.as_slice(), values.as_slice()));
-    let other = DetectorConfig { points: 96, smoothing: Smoothing::Readings(0), ..small() };
+    let other = DetectorConfig { points: 96, smoothing: 0, ..small() };
     let mut rebuilt = Detector::rebuild("s", &other, 1_400, history);
     let (ts, values) = reading(400);
     let next = rebuilt.apply(ts, &names, &values).unwrap();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test may panic, and compares exact bits")]
 
 use proptest::prelude::*;
-use thicket_detector::{Detection, Detector, DetectorConfig, Remark, Smoothing, Standing};
+use thicket_detector::{Detection, Detector, DetectorConfig, Remark, Standing};
 
 mod series;
 
@@ -306,8 +306,7 @@ fn ever_new_names_do_not_let_the_state_grow() {
 
 #[test]
 fn of_too_many_fields_the_most_frequent_are_scored_and_no_reading_is_rejected() {
-    let mut device =
-        Device::new(&DetectorConfig { smoothing: Smoothing::Readings(0), trees: 1, points: 32, ..config() });
+    let mut device = Device::new(&DetectorConfig { smoothing: 0, trees: 1, points: 32, ..config() });
     let names: Vec<String> = (0..600).map(|i| format!("f{i:03}")).collect();
     for i in 0..70 {
         let fields: Vec<(&str, f64)> =

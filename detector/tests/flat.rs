@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use series::{HOUR, Noise, SECOND, Sensor, alarms, anomalous, test_config};
-use thicket_detector::{Detection, Detector, DetectorConfig, Direction, Profile, Smoothing};
+use thicket_detector::{Detection, Detector, DetectorConfig, Direction, Profile};
 
 /// The most readings that the event of a blip may have.
 const MOST: u32 = 6;
@@ -56,7 +56,7 @@ proptest! {
         blips in 1_usize..6,
         every in prop::sample::select(vec![1, SECOND, 60 * SECOND, HOUR]),
         fields in 1_usize..4,
-        smoothing in prop::sample::select(vec![Smoothing::Auto, Smoothing::Readings(0)]),
+        smoothing in prop::sample::select(vec![0_u32, 16]),
     ) {
         let names = ["a", "b", "c"][..fields].join(" ");
         let mut sensor = Sensor::new(&DetectorConfig { smoothing, ..small() }, &names);

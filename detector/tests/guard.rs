@@ -59,8 +59,7 @@ fn an_anomaly_of_a_slow_sensor_lasts_some_readings_before_it_is_accepted() {
     let closed = shift.iter().find_map(|d| d.event.clone().filter(|event| event.ended.is_some())).unwrap();
     assert!(closed.accepted);
     let lasted = (closed.ended.unwrap() - closed.started) / HOUR;
-    // The moving means of an hourly sensor reach back 12 readings.
-    let least = 2 * 12;
+    let least = 2 * i64::from(config.smoothing);
     assert!((least..=least + 2).contains(&lasted), "{lasted} readings, and {least} expected");
 }
 

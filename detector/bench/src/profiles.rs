@@ -27,15 +27,13 @@ pub fn configs(only: Option<&str>, settings: &str) -> anyhow::Result<Vec<(&'stat
 
 #[cfg(test)]
 mod tests {
-    use thicket_detector::Smoothing;
-
     use super::*;
 
     #[test]
     fn settings_apply_to_every_profile_and_an_unknown_profile_is_an_error() {
         let all = configs(None, r#"{"smoothing": 40}"#).unwrap();
         assert_eq!(all.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["small", "medium", "large"]);
-        assert!(all.iter().all(|(_, config)| config.smoothing == Smoothing::Readings(40)));
+        assert!(all.iter().all(|(_, config)| config.smoothing == 40));
         assert_eq!(configs(Some("large"), "{}").unwrap()[0].1.profile, Profile::Large);
         assert!(configs(Some("tiny"), "{}").is_err());
         assert!(configs(None, r#"{"smooth": 40}"#).is_err());

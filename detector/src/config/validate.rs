@@ -2,7 +2,6 @@
 
 use super::{DetectorConfig, MAX_FIELDS, Shape};
 use crate::config_error::{ConfigError, ConfigErrors};
-use crate::smoothing::Smoothing;
 
 /// Maximum number of patterns in `exclude`.
 const MAX_PATTERNS: u64 = 1_000;
@@ -20,13 +19,11 @@ impl DetectorConfig {
     /// [`ConfigErrors`] has every setting that cannot be used.
     pub fn validate(&self) -> Result<(), ConfigErrors> {
         let mut errors: Vec<ConfigError> = self.check_forest();
+        let smoothing = u64::from(self.smoothing);
         let patterns = self.exclude.patterns();
         let checks = [
             within("shingle", self.shingle as u64, 1, 64),
-            match self.smoothing {
-                Smoothing::Auto | Smoothing::Readings(0) => Ok(()),
-                Smoothing::Readings(readings) => within("smoothing", u64::from(readings), 2, 10_000),
-            },
+            if smoothing == 0 { Ok(()) } else { within("smoothing", smoothing, 2, 10_000) },
             within("warm_up", u64::from(self.warm_up), 32, 1_000_000),
             within("begin_again_after", u64::from(self.begin_again_after), 0, 10_000),
             within("fields", self.fields.len() as u64, 0, MAX_FIELDS as u64),
