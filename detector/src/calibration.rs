@@ -128,8 +128,8 @@ impl Calibration {
     /// threshold would not have prevented it, and it says little about the alarms near the threshold.
     fn correction_of_asked(&self) -> f64 {
         let counted = (self.raised - (1.0 - CLEAR_PART) * self.clear).max(0.0);
-        let of_credit = self.correction(ASKED, self.raised);
-        of_credit.min(self.correction(ASKED, counted).max(0.0))
+        let with_all_alarms = self.correction(ASKED, self.raised);
+        with_all_alarms.min(self.correction(ASKED, counted).max(0.0))
     }
 
     /// Returns by how much this number of raised alarms changes a threshold.

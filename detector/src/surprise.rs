@@ -5,9 +5,8 @@
 //! single outlier shows in them at once. A series that has changed shows in them as a small excess,
 //! again and again. Therefore the exponentially moving mean of each measure is a measure too. Each
 //! measure becomes −log10 of its [tail probability](crate::tail) against all its past values. The
-//! surprise is the mean of all these rarities. All views weigh the same, but for the level of several
-//! fields, which weighs more: it is the only view of the values themselves, beside five of their
-//! order.
+//! surprise is the mean of all these rarities. All views weigh the same, except for the level of
+//! several fields, which weighs more.
 //!
 //! The measures err in different ways and agree on real anomalies, so their mean detects more than
 //! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the
@@ -36,21 +35,30 @@ pub(crate) struct View {
     /// The first measures, as many as this, show the present reading. The others also remember
     /// earlier ones.
     present: usize,
+    /// Weight in the mean of all views.
+    weight: f64,
 }
 
-const LEVEL: View = View { name: "level", measures: &["codisp", "depth", "displacement"], present: 3 };
-const FORECAST: View = View { name: "forecast", measures: &["residual", "drift", "unrest"], present: 1 };
-const COURSE: View =
-    View { name: "course", measures: &["residual", "drift", "unrest", "discord"], present: 0 };
-const RESIDUALS: View = View { name: "residuals", measures: &["mean", "joint"], present: 2 };
-const FIELD: View = View { name: "field", measures: &["greatest"], present: 1 };
-const LASTING: View = View { name: "lasting", measures: &["greatest", "mean", "joint"], present: 0 };
-const COURSES: View = View { name: "courses", measures: &["greatest", "mean"], present: 0 };
-const COINCIDENCE: View = View { name: "coincidence", measures: &["second"], present: 1 };
+impl View {
+    const fn new(name: &'static str, measures: &'static [&'static str], present: usize) -> Self {
+        Self { name, measures, present, weight: 1.0 }
+    }
+}
+
+const LEVEL: View = View::new("level", &["codisp", "depth", "displacement"], 3);
+const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1);
+const COURSE: View = View::new("course", &["residual", "drift", "unrest", "discord"], 0);
+/// Of several fields, it is the only view of the values themselves, beside five of their order.
+const LEVEL_OF_FIELDS: View = View { weight: 1.5, ..LEVEL };
+const RESIDUALS: View = View::new("residuals", &["mean", "joint"], 2);
+const FIELD: View = View::new("field", &["greatest"], 1);
+const LASTING: View = View::new("lasting", &["greatest", "mean", "joint"], 0);
+const COURSES: View = View::new("courses", &["greatest", "mean"], 0);
+const COINCIDENCE: View = View::new("coincidence", &["second"], 1);
 
 const OF_LEVEL: [View; 1] = [LEVEL];
 const OF_ONE_FIELD: [View; 3] = [LEVEL, FORECAST, COURSE];
-const OF_FIELDS: [View; 6] = [LEVEL, FIELD, RESIDUALS, LASTING, COURSES, COINCIDENCE];
+const OF_FIELDS: [View; 6] = [LEVEL_OF_FIELDS, FIELD, RESIDUALS, LASTING, COURSES, COINCIDENCE];
 
 /// Returns the views of a sensor, the level first. Without moving means there is only the level.
 pub(crate) fn views(fields: usize, with_means: bool) -> &'static [View] {
@@ -109,9 +117,6 @@ pub(crate) struct Surprise {
 /// Weight of the strongest view by itself. With 0.5, it outweighs the mean only if the view is
 /// twice as surprised.
 const STRONGEST_VIEW_WEIGHT: f64 = 0.5;
-
-/// Weight of the level of several fields in the mean, beside the 1 of each other view.
-const LEVEL_OF_FIELDS: f64 = 1.5;
 
 /// Weight of the level in [`Surprise::onset`]; the other views share the rest.
 const ONSET_LEVEL: f64 = 0.8;
@@ -175,13 +180,12 @@ impl MeasureHistories {
         let mut surprise = Surprise::default();
         let (mut present, mut count) = (0.0, 0.0);
         let count_of_views = views.len() as f64;
-        let of_level = if views.len() == OF_FIELDS.len() { LEVEL_OF_FIELDS } else { 1.0 };
+        let weights: f64 = views.iter().map(|view| view.weight).sum();
         for (number, (view, rarities)) in self.of_views(views).enumerate() {
             let own = mean_of(rarities.iter().map(|measure| measure.rarity));
             let of_means = mean_of(rarities.iter().filter_map(|measure| measure.mean_rarity));
             let both = if rarities[0].mean_rarity.is_some() { f64::midpoint(own, of_means) } else { own };
-            let in_mean = if number == 0 { of_level } else { 1.0 };
-            surprise.mean += in_mean * both / (count_of_views - 1.0 + of_level);
+            surprise.mean += view.weight * both / weights;
             let in_onset = if views.len() == 1 {
                 1.0
             } else if number == 0 {

@@ -212,14 +212,14 @@ fn found_of_forty(seed: u64, label: Option<Label>) -> (usize, usize) {
 #[test]
 fn a_recurrent_anomaly_that_is_true_stays_findable() {
     const SEEDS: u64 = 4;
-    let mut others = 0;
+    let (mut without_label, mut others) = (0, 0);
     for seed in 0..SEEDS {
-        let (without, _) = found_of_forty(seed, None);
-        assert!(without < 36, "it has become usual: {without}");
+        without_label += found_of_forty(seed, None).0;
         let (with, other_alarms) = found_of_forty(seed, Some(Label::True));
         assert_eq!(with, 40);
         others += other_alarms;
     }
+    assert!(without_label < 30 * SEEDS as usize, "it has become usual: {without_label} in {SEEDS} series");
     // One a day may be raised, for 17 days. With 12 series of noise, the mean is 4.8.
     assert!(others <= 8 * SEEDS as usize, "{others} other alarms in {SEEDS} series");
 }
