@@ -147,6 +147,7 @@ impl Calibration {
             self.due /= 2.0;
             self.raised /= 2.0;
             self.clear /= 2.0;
+
         }
     }
 
@@ -311,5 +312,13 @@ mod tests {
         calibration.recount_as_clear();
         calibration.take_back_alarm(AlarmKind::Clear);
         assert_eq!(calibration, Calibration::default());
+    }
+
+    #[test]
+    fn clear_alarms_fade_with_all_others() {
+        let mut calibration =
+            Calibration { due: MEMORY, raised: MEMORY, clear: MEMORY, ..Calibration::default() };
+        calibration.count_reading(1.0, 1.0);
+        assert_eq!((calibration.clear, calibration.raised), (MEMORY / 2.0, MEMORY / 2.0 + 1.0));
     }
 }
