@@ -147,7 +147,6 @@ impl Calibration {
             self.due /= 2.0;
             self.raised /= 2.0;
             self.clear /= 2.0;
-
         }
     }
 
