@@ -7,7 +7,7 @@ use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::level::{Axis, Level};
 use crate::stepwise::StepRarity;
-use crate::surprise::MeasureRarity;
+use crate::surprise::{MeasureRarity, Rated};
 
 /// Number of neighbours in the explanation of a view.
 const NEIGHBOURS: usize = 5;
@@ -17,10 +17,11 @@ const NEIGHBOURS: usize = 5;
 pub struct Explanation {
     /// All views of the sensor, the level first.
     pub views: Vec<ViewExplanation>,
-    /// Mean of all rarities.
+    /// Weighted mean of the views, each combined from the rarities of its measures and of their moving
+    /// means.
     pub surprise: f64,
-    /// For each view, the mean rarity of its measures; of these, the greatest. Half of it replaces
-    /// `surprise` if that is more.
+    /// For each view, the mean rarity of its measures in this reading; of these, the greatest. Half of
+    /// it replaces `surprise` if that is more.
     pub strongest_view: f64,
     /// −log10 of the share of readings that are expected to be as rare.
     pub rarity: f64,
@@ -73,15 +74,22 @@ pub struct MeasureExplanation {
     /// moving mean) or `unrest` (its moving power). Of the residuals of several fields: `greatest`,
     /// `mean` or `joint`, or `second` for the second and third greatest.
     pub name: &'static str,
-    /// Value of the measure.
+    /// Value of the measure in this reading.
+    pub present: ValueExplanation,
+    /// Its moving mean over a quarter of `smoothing` readings. `None` if the configuration has no
+    /// moving means, as `long_mean`.
+    pub short_mean: Option<ValueExplanation>,
+    /// Its moving mean over `smoothing` readings.
+    pub long_mean: Option<ValueExplanation>,
+}
+
+/// A measure or its moving mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ValueExplanation {
+    /// The value.
     pub value: f64,
     /// −log10 of the value's tail probability in the sensor's past.
     pub rarity: f64,
-    /// Moving mean of the measure.
-    pub mean: f64,
-    /// −log10 of the moving mean's tail probability. `None` if the configuration has no moving
-    /// means.
-    pub mean_rarity: Option<f64>,
 }
 
 /// A point that a forest remembers.
@@ -175,8 +183,14 @@ impl Detector {
 }
 
 fn measure_explanation(measure: &MeasureRarity, name: &'static str) -> MeasureExplanation {
-    let MeasureRarity { value, rarity, mean, mean_rarity } = *measure;
-    MeasureExplanation { name, value, rarity, mean, mean_rarity }
+    let MeasureRarity { present, means } = *measure;
+    let explained = |Rated { value, rarity }: Rated| ValueExplanation { value, rarity };
+    MeasureExplanation {
+        name,
+        present: explained(present),
+        short_mean: means.map(|means| explained(means.short)),
+        long_mean: means.map(|means| explained(means.long)),
+    }
 }
 
 fn contributions(level: &Level, fields: &[String]) -> Vec<(String, usize, f64)> {

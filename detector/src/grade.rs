@@ -31,15 +31,15 @@ const MOST_LASTING: f64 = 2.0;
 /// A surprise is the mean of several rarities. They agree only in part, so a high mean is rarer
 /// than its value says. The conversion was measured on stationary series of many kinds, which
 /// hardly differ (docs/detection.md has the table). With moving means, one reading in ten reaches a
-/// surprise of 0.7, one in a hundred 1.2, one in a thousand 1.7. Without moving means, the values
+/// surprise of 0.75, one in a hundred 1.25, one in a thousand 1.8. Without moving means, the values
 /// are 0.9, 1.6 and 2.3.
 pub(crate) fn rarity_of(surprise: f64, with_means: bool) -> f64 {
-    if with_means { (surprise / 0.7).max(2.0 * surprise - 0.4) } else { 1.2 * surprise }
+    if with_means { (surprise / 0.75).max(2.0 * surprise - 0.5) } else { 1.2 * surprise }
 }
 
 /// Returns the surprise of a rarity: the inverse of [`rarity_of`].
 pub(crate) fn surprise_of(rarity: f64, with_means: bool) -> f64 {
-    if with_means { (0.7 * rarity).min(0.5 * (rarity + 0.4)) } else { rarity / 1.2 }
+    if with_means { (0.75 * rarity).min(0.5 * (rarity + 0.5)) } else { rarity / 1.2 }
 }
 
 /// Returns how far a grade can be trusted, 0 to 1. It grows with the number of past readings, and

@@ -139,7 +139,9 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
+pub use explain::{
+    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ValueExplanation, ViewExplanation,
+};
 pub use label::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;

@@ -3,14 +3,15 @@
 //!
 //! The measures come in *views*: the level (the forest), and the residuals of the forecasts. A
 //! single outlier shows in them at once. A series that has changed shows in them as a small excess,
-//! again and again. Therefore the exponentially moving mean of each measure is a measure too. Each
-//! measure becomes −log10 of its [tail probability](crate::tail) against all its past values. The
-//! surprise is the mean of all these rarities. All views weigh the same, except for the level of
-//! several fields, which weighs more.
+//! again and again. Therefore two exponentially moving means of each measure, a short and a long
+//! one, are measures too. Each measure becomes −log10 of its [tail probability](crate::tail)
+//! against all its past values.
 //!
-//! The measures err in different ways and agree on real anomalies, so their mean detects more than
-//! any single one. One case would drown in the mean: an anomaly that one view shows clearly and the
-//! other views do not show. Therefore the strongest view also counts by itself.
+//! Within a view, the greatest of the three counts most, because an anomaly is either short or
+//! long: they are combined as a power mean. The surprise is the weighted mean of the views. They
+//! err in different ways and agree on real anomalies, so their mean detects more than any single
+//! one. One case would drown in the mean: an anomaly that one view shows clearly and the other
+//! views do not show. Therefore the strongest view also counts by itself.
 
 use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
@@ -43,17 +44,25 @@ impl View {
     const fn new(name: &'static str, measures: &'static [&'static str], present: usize) -> Self {
         Self { name, measures, present, weight: 1.0 }
     }
+
+    const fn weighing(self, weight: f64) -> Self {
+        Self { weight, ..self }
+    }
 }
+
+/// What changes slowly shows in the courses alone.
+const WEIGHT_OF_COURSES: f64 = 1.5;
 
 const LEVEL: View = View::new("level", &["codisp", "depth", "displacement"], 3);
 const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1);
-const COURSE: View = View::new("course", &["residual", "drift", "unrest", "discord"], 0);
+const COURSE: View =
+    View::new("course", &["residual", "drift", "unrest", "discord"], 0).weighing(WEIGHT_OF_COURSES);
 /// Of several fields, it is the only view of the values themselves, beside five of their order.
-const LEVEL_OF_FIELDS: View = View { weight: 1.5, ..LEVEL };
+const LEVEL_OF_FIELDS: View = LEVEL.weighing(3.0);
 const RESIDUALS: View = View::new("residuals", &["mean", "joint"], 2);
 const FIELD: View = View::new("field", &["greatest"], 1);
 const LASTING: View = View::new("lasting", &["greatest", "mean", "joint"], 0);
-const COURSES: View = View::new("courses", &["greatest", "mean"], 0);
+const COURSES: View = View::new("courses", &["greatest", "mean"], 0).weighing(WEIGHT_OF_COURSES);
 const COINCIDENCE: View = View::new("coincidence", &["second"], 1);
 
 const OF_LEVEL: [View; 1] = [LEVEL];
@@ -75,42 +84,63 @@ const SUPPORTED: f64 = 5.0;
 /// The part of a rarity beyond [`SUPPORTED`] that counts.
 const UNSUPPORTED_PART: f64 = 1.0 / 16.0;
 
-/// The past of one measure and of its moving mean.
+/// The long moving means reach back this many times as far as the short ones.
+const LONG_REACH: f64 = 4.0;
+
+/// The past of one measure and of its moving means.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 struct MeasureHistory {
     past: Tail,
+    short: MovingMean,
+    long: MovingMean,
+}
+
+/// An exponentially moving mean of a measure, and its past.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+struct MovingMean {
     mean: f64,
     /// The moving mean of the values that the past learns. It is another one during
     /// [caution](crate::caution).
-    learnt_mean: f64,
-    past_means: Tail,
+    learnt: f64,
+    past: Tail,
 }
 
-/// One measure of the last reading, and how rare it is.
+/// A value of the last reading, and how rare it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct MeasureRarity {
-    /// Value of the measure.
+pub(crate) struct Rated {
     pub(crate) value: f64,
     /// −log10 of the value's tail probability.
     pub(crate) rarity: f64,
-    /// Moving mean of the measure.
-    pub(crate) mean: f64,
-    /// −log10 of the moving mean's tail probability. `None` if the configuration has no moving
-    /// means.
-    pub(crate) mean_rarity: Option<f64>,
+}
+
+/// One measure of the last reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct MeasureRarity {
+    pub(crate) present: Rated,
+    /// `None` if the configuration has no moving means.
+    pub(crate) means: Option<Means>,
+}
+
+/// The moving means of one measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Means {
+    pub(crate) short: Rated,
+    pub(crate) long: Rated,
 }
 
 /// How surprising a reading is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Surprise {
-    /// Weighted mean of all rarities: what all views agree on.
+    /// Weighted mean of the views: what they agree on.
     pub(crate) mean: f64,
-    /// For each view, the mean rarity of its measures; of these, the greatest.
+    /// For each view, the mean rarity of its measures, without their moving means; of these, the
+    /// greatest.
     pub(crate) strongest_view: f64,
     /// Mean rarity of the measures that show the present reading, without their moving means. It
     /// says how surprising the reading is by itself.
     pub(crate) instantaneous: f64,
-    /// Mean of all rarities, with the weights that rank the beginnings of anomalies best.
+    /// Mean of the rarities of the measures and of their long moving means, with the weights that rank
+    /// the beginnings of anomalies best.
     pub(crate) onset: f64,
 }
 
@@ -145,7 +175,7 @@ impl MeasureHistories {
     }
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
-    /// readings that the moving means reach back; with 0 there are no means. `to_learn` are the
+    /// readings that the long moving means reach back; with 0 there are no means. `to_learn` are the
     /// measures that [`learn`](Self::learn) will add to the past.
     pub(crate) fn observe(
         &mut self,
@@ -157,20 +187,12 @@ impl MeasureHistories {
     ) -> Surprise {
         self.rarities.clear();
         for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
-            let rarity = supported(history.past.rarity(value));
-            let mean_rarity = (reach > 0.0).then(|| {
-                // At full pace the adapted models are in use, and at the slow pace they are dropped: both
-                // means are the same.
-                match pace {
-                    LearningPace::Full => history.mean = history.learnt_mean,
-                    LearningPace::Slow => history.learnt_mean = history.mean,
-                    LearningPace::Cautious => {}
-                }
-                history.mean += (value - history.mean) / reach;
-                history.learnt_mean += (to_learn - history.learnt_mean) / reach;
-                supported(history.past_means.rarity(history.mean))
+            let present = Rated { value, rarity: supported(history.past.rarity(value)) };
+            let means = (reach > 0.0).then(|| Means {
+                short: history.short.observe(value, to_learn, pace, (reach / LONG_REACH).max(1.0)),
+                long: history.long.observe(value, to_learn, pace, reach),
             });
-            self.rarities.push(MeasureRarity { value, rarity, mean: history.mean, mean_rarity });
+            self.rarities.push(MeasureRarity { present, means });
         }
         self.surprise(views)
     }
@@ -182,10 +204,18 @@ impl MeasureHistories {
         let count_of_views = views.len() as f64;
         let weights: f64 = views.iter().map(|view| view.weight).sum();
         for (number, (view, rarities)) in self.of_views(views).enumerate() {
-            let own = mean_of(rarities.iter().map(|measure| measure.rarity));
-            let of_means = mean_of(rarities.iter().filter_map(|measure| measure.mean_rarity));
-            let both = if rarities[0].mean_rarity.is_some() { f64::midpoint(own, of_means) } else { own };
-            surprise.mean += view.weight * both / weights;
+            let mean_rarity = |of: fn(&MeasureRarity) -> Option<Rated>| {
+                mean_of(rarities.iter().filter_map(of).map(|rated| rated.rarity))
+            };
+            let own = mean_rarity(|measure| Some(measure.present));
+            let (combined, both) = if rarities[0].means.is_some() {
+                let short = mean_rarity(|measure| measure.means.map(|means| means.short));
+                let long = mean_rarity(|measure| measure.means.map(|means| means.long));
+                (combine(own, short, long), f64::midpoint(own, long))
+            } else {
+                (own, own)
+            };
+            surprise.mean += view.weight * combined / weights;
             let in_onset = if views.len() == 1 {
                 1.0
             } else if number == 0 {
@@ -195,7 +225,7 @@ impl MeasureHistories {
             };
             surprise.onset += in_onset * both;
             surprise.strongest_view = surprise.strongest_view.max(own);
-            present += rarities[..view.present].iter().map(|measure| measure.rarity).sum::<f64>();
+            present += rarities[..view.present].iter().map(|measure| measure.present.rarity).sum::<f64>();
             count += view.present as f64;
         }
         surprise.instantaneous = present / f64::max(count, 1.0);
@@ -206,12 +236,15 @@ impl MeasureHistories {
     pub(crate) fn learn(&mut self, to_learn: &[f64]) {
         let histories = self.histories.iter_mut().zip(&self.rarities).zip(to_learn);
         for ((history, measure), &to_learn) in histories {
-            if history.past.total() == 0 {
-                (history.mean, history.learnt_mean) = (measure.value, to_learn);
-            }
+            let is_first = history.past.total() == 0;
             history.past.learn(to_learn);
-            if measure.mean_rarity.is_some() {
-                history.past_means.learn(history.learnt_mean);
+            if measure.means.is_some() {
+                for mean in [&mut history.short, &mut history.long] {
+                    if is_first {
+                        (mean.mean, mean.learnt) = (measure.present.value, to_learn);
+                    }
+                    mean.past.learn(mean.learnt);
+                }
             }
         }
     }
@@ -238,10 +271,7 @@ impl MeasureHistories {
     /// Returns whether these histories fit the views and are consistent.
     pub(crate) fn is_sound(&self, views: &[View]) -> bool {
         let sound = |history: &MeasureHistory| {
-            history.past.is_sound()
-                && history.past_means.is_sound()
-                && history.mean.is_finite()
-                && history.learnt_mean.is_finite()
+            history.past.is_sound() && history.short.is_sound() && history.long.is_sound()
         };
         self.histories.len() == measures(views) && self.histories.iter().all(sound)
     }
@@ -250,11 +280,40 @@ impl MeasureHistories {
         let pasts = self
             .histories
             .iter()
-            .map(|history| history.past.memory_usage() + history.past_means.memory_usage());
+            .flat_map(|history| [&history.past, &history.short.past, &history.long.past])
+            .map(Tail::memory_usage);
         pasts.sum::<usize>()
             + self.histories.capacity() * size_of::<MeasureHistory>()
             + self.rarities.capacity() * size_of::<MeasureRarity>()
     }
+}
+
+impl MovingMean {
+    /// Moves the mean by a value, over `reach` readings, and returns the mean and its rarity.
+    fn observe(&mut self, value: f64, to_learn: f64, pace: LearningPace, reach: f64) -> Rated {
+        // At full pace the adapted models are in use, and at the slow pace they are dropped: both
+        // means are the same.
+        match pace {
+            LearningPace::Full => self.mean = self.learnt,
+            LearningPace::Slow => self.learnt = self.mean,
+            LearningPace::Cautious => {}
+        }
+        self.mean += (value - self.mean) / reach;
+        self.learnt += (to_learn - self.learnt) / reach;
+        Rated { value: self.mean, rarity: supported(self.past.rarity(self.mean)) }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.past.is_sound() && self.mean.is_finite() && self.learnt.is_finite()
+    }
+}
+
+/// Combines what a view says of the present reading, of the last few readings and of the last
+/// readings: their power mean of order four, in which the long mean has half of the weight.
+fn combine(own: f64, short: f64, long: f64) -> f64 {
+    let fourth_power = |rarity: f64| (rarity * rarity) * (rarity * rarity);
+    let mean = (fourth_power(own) + fourth_power(short) + 2.0 * fourth_power(long)) / 4.0;
+    mean.sqrt().sqrt()
 }
 
 /// Returns the number of measures of these views.
@@ -326,6 +385,34 @@ mod tests {
     }
 
     #[test]
+    fn a_few_unusual_readings_are_rare_in_the_short_mean_first_and_many_in_the_long_one() {
+        let mut histories = MeasureHistories::new(&OF_LEVEL);
+        let mut noise = crate::noise::Noise::new(3);
+        for _ in 0..5_000 {
+            let calm = [2.0 * noise.uniform(); FOREST_MEASURES];
+            observe_all(&mut histories, calm);
+            histories.learn(&calm);
+        }
+        let mut rarities_after = |readings: u32| {
+            (0..readings).for_each(|_| drop(observe(&mut histories, 1.9)));
+            let means = histories.rarities[0].means.unwrap();
+            [means.short.rarity, means.long.rarity]
+        };
+        let [short, long] = rarities_after(4);
+        assert!(short > long + 0.5, "{short} {long}");
+        let [short, long] = rarities_after(30);
+        assert!(long > short + 0.5, "{short} {long}");
+    }
+
+    #[test]
+    fn of_a_reading_and_its_means_the_greatest_counts_most() {
+        assert!((combine(2.0, 2.0, 2.0) - 2.0).abs() < 1e-12);
+        let [own, short, long] = [combine(3.0, 0.5, 0.5), combine(0.5, 3.0, 0.5), combine(0.5, 0.5, 3.0)];
+        assert_eq!(own, short);
+        assert!(own > 2.0 && long > own && long < 3.0, "{own} {long}");
+    }
+
+    #[test]
     fn a_learnt_value_surprises_less() {
         let mut histories = after_calm();
         let first = observe(&mut histories, 5.0);
@@ -363,6 +450,7 @@ mod tests {
         let unrest = [3.0; FOREST_MEASURES];
         histories.observe(&OF_LEVEL, &unrest, &unrest, LearningPace::Slow, 20.0);
         observe(&mut histories, 3.0);
-        assert!(histories.rarities[0].mean > 2.7, "{}", histories.rarities[0].mean);
+        let mean = histories.rarities[0].means.unwrap().long.value;
+        assert!(mean > 2.7, "{mean}");
     }
 }

@@ -195,13 +195,20 @@ fn every_step_of_a_detection_can_be_explained() {
     let level = &explanation.views[0];
     assert!((level.contributions.iter().map(|(_, _, part)| part).sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(!level.neighbours.is_empty());
-    let mean_of_view = |view: &ViewExplanation| {
-        let of_measure = |m: &MeasureExplanation| f64::midpoint(m.rarity, m.mean_rarity.unwrap());
-        view.measures.iter().map(of_measure).sum::<f64>() / view.measures.len() as f64
+    let of_view = |view: &ViewExplanation| {
+        let mean = |of: fn(&MeasureExplanation) -> f64| {
+            view.measures.iter().map(of).sum::<f64>() / view.measures.len() as f64
+        };
+        let own = mean(|measure| measure.present.rarity);
+        let short = mean(|measure| measure.short_mean.unwrap().rarity);
+        let long = mean(|measure| measure.long_mean.unwrap().rarity);
+        ((own.powi(4) + short.powi(4) + 2.0 * long.powi(4)) / 4.0).powf(0.25)
     };
-    // Of several fields, the level weighs half as much again as each other view.
-    let sum = explanation.views.iter().map(mean_of_view).sum::<f64>();
-    let mean = (sum + 0.5 * mean_of_view(level)) / 6.5;
+    // Of several fields, the level weighs three times as much as a view of residuals, and the courses
+    // weigh half as much again.
+    let weights = [3.0, 1.0, 1.0, 1.0, 1.5, 1.0];
+    let sum: f64 = explanation.views.iter().zip(weights).map(|(view, weight)| weight * of_view(view)).sum();
+    let mean = sum / weights.iter().sum::<f64>();
     assert!((mean - explanation.surprise).abs() < 1e-9);
     let grade = explanation.rarity / (1.0 + explanation.rarity);
     assert!((grade - detection.grade.unwrap()).abs() < 1e-12);

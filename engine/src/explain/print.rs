@@ -1,6 +1,8 @@
 //! An explanation for people.
 
-use thicket_detector::{Explanation, NeighbourExplanation, StepExplanation, ViewExplanation};
+use thicket_detector::{
+    Explanation, NeighbourExplanation, StepExplanation, ValueExplanation, ViewExplanation,
+};
 use thicket_store::postgres::by_share;
 
 use super::explained::Explained;
@@ -107,22 +109,19 @@ fn reproduction(explained: &Explained) -> String {
 
 fn print_view(view: &ViewExplanation, fields: &str) {
     outln!(
-        "\n{:<16} {:>12} {:>8} {:>12} {:>16}",
+        "\n{:<16} {:>12} {:>8} {:>12} {:>8} {:>12} {:>8}",
         format!("view {}", view.name),
         "value",
         "rarity",
-        "mean",
-        "rarity of mean"
+        "short mean",
+        "rarity",
+        "long mean",
+        "rarity"
     );
     for measure in &view.measures {
-        outln!(
-            "  {:<14} {:>12} {:>8.3} {:>12} {:>16}",
-            measure.name,
-            number(measure.value),
-            measure.rarity,
-            number(measure.mean),
-            measure.mean_rarity.map_or_else(|| "-".to_owned(), |rarity| format!("{rarity:.3}"))
-        );
+        let [present, short, long] =
+            [Some(measure.present), measure.short_mean, measure.long_mean].map(rated);
+        outln!("  {:<14} {present} {short} {long}", measure.name);
     }
     let mut parts: Vec<_> =
         view.contributions.iter().filter(|(_, _, part)| *part >= LEAST_CONTRIBUTION).collect();
@@ -137,6 +136,14 @@ fn print_view(view: &ViewExplanation, fields: &str) {
     for nearest in &view.neighbours {
         outln!("    {}", neighbour(nearest));
     }
+}
+
+/// Returns a value and its rarity, in two columns.
+fn rated(explanation: Option<ValueExplanation>) -> String {
+    explanation.map_or_else(
+        || format!("{:>12} {:>8}", "-", "-"),
+        |ValueExplanation { value, rarity }| format!("{:>12} {rarity:>8.3}", number(value)),
+    )
 }
 
 fn neighbour(neighbour: &NeighbourExplanation) -> String {
