@@ -394,7 +394,9 @@ mod tests {
             histories.learn(&calm);
         }
         let mut rarities_after = |readings: u32| {
-            (0..readings).for_each(|_| drop(observe(&mut histories, 1.9)));
+            for _ in 0..readings {
+                observe(&mut histories, 1.9);
+            }
             let means = histories.rarities[0].means.unwrap();
             [means.short.rarity, means.long.rarity]
         };
