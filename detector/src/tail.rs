@@ -60,17 +60,14 @@ impl Tail {
         if self.total == 0 {
             return value;
         }
-        let total = self.total as f64;
-        let share = self.share();
-        let wanted = share * total;
-        let (quantile, excess) = self.split(wanted);
-        if value > quantile {
-            let blended = (excess * wanted + core::f64::consts::LOG10_E * prior) / (wanted + prior);
-            -libm::log10(share) + core::f64::consts::LOG10_E * (value - quantile) / blended
-        } else {
-            let (bin, within) = bin_of(value);
-            -libm::log10((self.count_from(bin, within) / total).min(1.0))
+        if let Some(rarity) = self.counted_rarity(value) {
+            return rarity;
         }
+        let share = self.share();
+        let wanted = share * self.total as f64;
+        let (quantile, excess) = self.split(wanted);
+        let blended = (excess * wanted + core::f64::consts::LOG10_E * prior) / (wanted + prior);
+        -libm::log10(share) + core::f64::consts::LOG10_E * (value - quantile) / blended
     }
 
     /// Returns the number of past values.
@@ -98,16 +95,22 @@ impl Tail {
         if self.total == 0 {
             return 0.0;
         }
-        let total = self.total as f64;
+        if let Some(rarity) = self.counted_rarity(value) {
+            return rarity;
+        }
         let share = self.share();
-        let (quantile, excess) = self.split(share * total);
+        let (quantile, excess) = self.split(share * self.total as f64);
         let (bin, within) = bin_of(value);
         let clamped = (bin as f64 + within) * WIDTH;
-        if clamped > quantile {
-            -libm::log10(share) + core::f64::consts::LOG10_E * (clamped - quantile) / excess.max(LEAST_EXCESS)
-        } else {
-            -libm::log10((self.count_from(bin, within) / total).min(1.0))
-        }
+        -libm::log10(share) + core::f64::consts::LOG10_E * (clamped - quantile) / excess.max(LEAST_EXCESS)
+    }
+
+    /// Returns the rarity of a value as it is counted, or `None` for a value in the tail.
+    fn counted_rarity(&self, value: f64) -> Option<f64> {
+        let total = self.total as f64;
+        let (bin, within) = bin_of(value);
+        let count = self.count_from(bin, within);
+        (count >= self.share() * total).then(|| -libm::log10((count / total).min(1.0)))
     }
 
     /// Returns the value above which `wanted` of the past values lie, and their mean excess over
