@@ -56,9 +56,9 @@ pub struct DetectorConfig {
     /// larger shingle shows the forest unusual sequences of usual readings too, but blurs single
     /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
-    /// Readings that the moving means of the measures reach back, 2 to 10,000. With 0 there are
-    /// neither moving means nor forecasts and courses: the forest alone judges, which hardly detects
-    /// changes of level, unrest and unusual courses. That saves a third of the time with one field,
+    /// Readings that the long moving means of the measures reach back, 2 to 10,000; the short ones
+    /// reach back a quarter as far. With 0 there are neither moving means nor forecasts and courses:
+    /// the forest alone judges, which hardly detects changes of level, unrest and unusual courses. That saves a third of the time with one field,
     /// and more with many.
     pub smoothing: u32,
     /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
