@@ -20,8 +20,8 @@ use crate::verdicts::AlarmKind;
 const TRUST: f64 = 20_000.0;
 /// The weight of the general conversion in the slope of the own tail, in past values.
 const PRIOR: f64 = 50.0;
-/// Readings of a block. A burst of rare readings is seldom longer, because the moving means of the
-/// measures reach back 16 readings.
+/// Readings of a block. A burst of rare readings is seldom longer, because the long moving means of
+/// the measures reach back 16 readings.
 const BLOCK: u32 = 32;
 /// Bursts do not count for a reading that is as common as this among the readings, and count fully
 /// for one as rare as this: only bursts of rare readings raise alarms.

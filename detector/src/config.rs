@@ -57,7 +57,7 @@ pub struct DetectorConfig {
     /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
     /// Readings that the long moving means of the measures reach back, 2 to 10,000; the short ones
-    /// reach back a quarter as far. With 0 there are neither moving means nor forecasts and courses:
+    /// reach back a quarter as far, but at least one reading. With 0 there are neither moving means nor forecasts and courses:
     /// the forest alone judges, which hardly detects changes of level, unrest and unusual courses. That
     /// saves a third of the time with one field, and more with many.
     pub smoothing: u32,
@@ -123,7 +123,7 @@ impl Default for DetectorConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// 5 trees × 256 points: at most 70 KB for a sensor with one field.
+    /// 5 trees × 256 points: at most 75 KB for a sensor with one field.
     Small,
     /// 8 trees × 1,024 points: at most 250 KB for a sensor with one field.
     #[default]

@@ -46,9 +46,9 @@ struct Presence {
     reports: bool,
 }
 
-/// An anomaly is accepted at the earliest after this many times the reach of the moving means.
+/// An anomaly is accepted at the earliest after this many times the reach of the long moving means.
 const ACCEPTED_REACHES: u32 = 2;
-/// The aftermath of an anomaly lasts this many times the reach of the moving means.
+/// The aftermath of an anomaly lasts this many times the reach of the long moving means.
 pub(crate) const AFTERMATH: u32 = 3;
 
 impl std::fmt::Debug for Detector {

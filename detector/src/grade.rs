@@ -28,10 +28,10 @@ const MOST_LASTING: f64 = 2.0;
 /// Returns the rarity of a surprise: −log10 of the share of a settled sensor's readings that
 /// surprise at least as much.
 ///
-/// A surprise is the mean of several rarities. They agree only in part, so a high mean is rarer
+/// A surprise combines several rarities. They agree only in part, so a high surprise is rarer
 /// than its value says. The conversion was measured on stationary series of many kinds, which
 /// hardly differ (docs/detection.md has the table). With moving means, one reading in ten reaches a
-/// surprise of 0.75, one in a hundred 1.25, one in a thousand 1.8. Without moving means, the values
+/// surprise of 0.75, one in a hundred 1.25, one in a thousand 1.75. Without moving means, the values
 /// are 0.9, 1.6 and 2.3.
 pub(crate) fn rarity_of(surprise: f64, with_means: bool) -> f64 {
     if with_means { (surprise / 0.75).max(2.0 * surprise - 0.5) } else { 1.2 * surprise }

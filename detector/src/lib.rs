@@ -15,9 +15,10 @@
 //!    one the next mean of four readings, and a dictionary holds the usual shapes of the last 16. Of
 //!    several fields, each is compared with its own past first: how rare is the rarest of them, the
 //!    mean of them, and their combination (Hotelling's T²)?
-//! 5. *Surprise.* Each measure, and the moving mean of each measure, becomes a tail probability
-//!    against the sensor's whole past, which is kept in a bounded sketch. The surprise is the mean
-//!    of their −log10.
+//! 5. *Surprise.* Each measure, and a short and a long moving mean of it, becomes a tail probability
+//!    against the sensor's whole past, which is kept in a bounded sketch. Their −log10 are combined
+//!    within each view, so that the greatest counts most. The surprise is the weighted mean of the
+//!    views.
 //! 6. *Grade.* From 0 to 1, with the same meaning on every sensor: a grade of g or more is expected
 //!    about once in 10^(g / (1 − g)) readings. The sensor's own past corrects the conversion.
 //!    `alarms_per_week` sets the threshold, which follows the alarms that the sensor raises.

@@ -50,7 +50,7 @@ impl View {
     }
 }
 
-/// What changes slowly shows in the courses alone.
+/// Slow changes show most clearly in the courses.
 const WEIGHT_OF_COURSES: f64 = 1.5;
 
 const LEVEL: View = View::new("level", &["codisp", "depth", "displacement"], 3);
@@ -188,6 +188,7 @@ impl MeasureHistories {
         self.rarities.clear();
         for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
             let present = Rated { value, rarity: supported(history.past.rarity(value)) };
+            // A reach of less than one reading would move a mean beyond the value.
             let means = (reach > 0.0).then(|| Means {
                 short: history.short.observe(value, to_learn, pace, (reach / LONG_REACH).max(1.0)),
                 long: history.long.observe(value, to_learn, pace, reach),
@@ -208,7 +209,7 @@ impl MeasureHistories {
                 mean_of(rarities.iter().filter_map(of).map(|rated| rated.rarity))
             };
             let own = mean_rarity(|measure| Some(measure.present));
-            let (combined, both) = if rarities[0].means.is_some() {
+            let (combined, for_onset) = if rarities[0].means.is_some() {
                 let short = mean_rarity(|measure| measure.means.map(|means| means.short));
                 let long = mean_rarity(|measure| measure.means.map(|means| means.long));
                 (combine(own, short, long), f64::midpoint(own, long))
@@ -223,7 +224,7 @@ impl MeasureHistories {
             } else {
                 (1.0 - ONSET_LEVEL) / (count_of_views - 1.0)
             };
-            surprise.onset += in_onset * both;
+            surprise.onset += in_onset * for_onset;
             surprise.strongest_view = surprise.strongest_view.max(own);
             present += rarities[..view.present].iter().map(|measure| measure.present.rarity).sum::<f64>();
             count += view.present as f64;
@@ -308,8 +309,8 @@ impl MovingMean {
     }
 }
 
-/// Combines what a view says of the present reading, of the last few readings and of the last
-/// readings: their power mean of order four, in which the long mean has half of the weight.
+/// Combines the rarities of a view in this reading, in the short mean and in the long mean: their
+/// power mean of order four, in which the long mean has half of the weight.
 fn combine(own: f64, short: f64, long: f64) -> f64 {
     let fourth_power = |rarity: f64| (rarity * rarity) * (rarity * rarity);
     let mean = (fourth_power(own) + fourth_power(short) + 2.0 * fourth_power(long)) / 4.0;
@@ -407,6 +408,21 @@ mod tests {
     }
 
     #[test]
+    fn the_onset_comes_from_the_reading_and_the_long_mean() {
+        let mut histories = after_calm();
+        (0..3).for_each(|_| drop(observe_all(&mut histories, [1.8, 1.7, 1.6])));
+        let surprise = observe_all(&mut histories, [1.8, 1.7, 1.6]);
+        let mean = |of: fn(Means) -> Rated| {
+            mean_of(histories.rarities.iter().map(|measure| of(measure.means.unwrap()).rarity))
+        };
+        let own = mean_of(histories.rarities.iter().map(|measure| measure.present.rarity));
+        let [short, long] = [mean(|means| means.short), mean(|means| means.long)];
+        assert!((surprise.onset - f64::midpoint(own, long)).abs() < 1e-12);
+        assert!((surprise.mean - combine(own, short, long)).abs() < 1e-12);
+        assert!((surprise.onset - surprise.mean).abs() > 0.01, "{surprise:?}");
+    }
+
+    #[test]
     fn of_a_reading_and_its_means_the_greatest_counts_most() {
         assert!((combine(2.0, 2.0, 2.0) - 2.0).abs() < 1e-12);
         let [own, short, long] = [combine(3.0, 0.5, 0.5), combine(0.5, 3.0, 0.5), combine(0.5, 0.5, 3.0)];
@@ -452,7 +468,7 @@ mod tests {
         let unrest = [3.0; FOREST_MEASURES];
         histories.observe(&OF_LEVEL, &unrest, &unrest, LearningPace::Slow, 20.0);
         observe(&mut histories, 3.0);
-        let mean = histories.rarities[0].means.unwrap().long.value;
-        assert!(mean > 2.7, "{mean}");
+        let means = histories.rarities[0].means.unwrap();
+        assert!(means.short.value > 2.7 && means.long.value > 2.7, "{means:?}");
     }
 }

@@ -212,6 +212,21 @@ mod tests {
 
     proptest! {
         #[test]
+        fn the_counted_and_the_fitted_part_meet(values in proptest::collection::vec(0.0..12.0_f64, 20..600)) {
+            let mut tail = Tail::default();
+            for &value in &values {
+                tail.learn(value);
+            }
+            let share = tail.share();
+            let (quantile, _) = tail.split(share * tail.total() as f64);
+            for value in [quantile - 1e-9, quantile + 1e-9] {
+                for rarity in [tail.rarity(value), tail.rarity_with_prior(value, 50.0)] {
+                    prop_assert!((rarity + libm::log10(share)).abs() < 1e-4, "{} at {}", rarity, value);
+                }
+            }
+        }
+
+        #[test]
         fn a_greater_value_is_rarer(values in proptest::collection::vec(0.0..12.0_f64, 1..300), mut asked in proptest::collection::vec(0.0..40.0_f64, 2)) {
             let mut tail = Tail::default();
             for &value in &values {

@@ -8,8 +8,8 @@ mod series;
 use proptest::prelude::*;
 use series::{Noise, SECOND, Sensor, test_config};
 use thicket_detector::{
-    ClockContext, Detection, Detector, DetectorConfig, MeasureExplanation, Rejected, RestoreError,
-    ViewExplanation,
+    ClockContext, Detection, Detector, DetectorConfig, Explanation, MeasureExplanation, Rejected,
+    RestoreError, ViewExplanation,
 };
 
 fn small() -> DetectorConfig {
@@ -180,6 +180,34 @@ fn confidence_grows_with_the_past_and_falls_with_missing_fields() {
     assert!(sensor.read(&[0.0, f64::NAN]).confidence < 0.5);
 }
 
+/// Checks that the surprise follows from the measures. `weights` are those of the views.
+fn has_the_surprise_of_its_views(explanation: &Explanation, weights: &[f64]) {
+    let mean = |view: &ViewExplanation, of: fn(&MeasureExplanation) -> f64| {
+        view.measures.iter().map(of).sum::<f64>() / view.measures.len() as f64
+    };
+    let own = |view: &ViewExplanation| mean(view, |measure| measure.present.rarity);
+    let combined = |view: &ViewExplanation| {
+        let short = mean(view, |measure| measure.short_mean.unwrap().rarity);
+        let long = mean(view, |measure| measure.long_mean.unwrap().rarity);
+        ((own(view).powi(4) + short.powi(4) + 2.0 * long.powi(4)) / 4.0).powf(0.25)
+    };
+    let views = &explanation.views;
+    assert_eq!(views.len(), weights.len());
+    let sum: f64 = views.iter().zip(weights).map(|(view, weight)| weight * combined(view)).sum();
+    assert!((sum / weights.iter().sum::<f64>() - explanation.surprise).abs() < 1e-9);
+    let strongest = views.iter().map(own).fold(0.0, f64::max);
+    assert!((strongest - explanation.strongest_view).abs() < 1e-12);
+}
+
+#[test]
+fn of_one_field_the_course_weighs_one_and_a_half_times_as_much() {
+    let mut sensor = Sensor::new(&test_config(), "a");
+    sensor.settle(1_000, 0.0);
+    let now = sensor.now + sensor.every;
+    let (_, explanation) = sensor.detector.explain(now, &split_names("a"), &[3.0]).unwrap();
+    has_the_surprise_of_its_views(&explanation.unwrap(), &[1.0, 1.0, 1.5]);
+}
+
 #[test]
 fn every_step_of_a_detection_can_be_explained() {
     let mut sensor = Sensor::new(&test_config(), "a b");
@@ -195,21 +223,9 @@ fn every_step_of_a_detection_can_be_explained() {
     let level = &explanation.views[0];
     assert!((level.contributions.iter().map(|(_, _, part)| part).sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(!level.neighbours.is_empty());
-    let of_view = |view: &ViewExplanation| {
-        let mean = |of: fn(&MeasureExplanation) -> f64| {
-            view.measures.iter().map(of).sum::<f64>() / view.measures.len() as f64
-        };
-        let own = mean(|measure| measure.present.rarity);
-        let short = mean(|measure| measure.short_mean.unwrap().rarity);
-        let long = mean(|measure| measure.long_mean.unwrap().rarity);
-        ((own.powi(4) + short.powi(4) + 2.0 * long.powi(4)) / 4.0).powf(0.25)
-    };
-    // Of several fields, the level weighs three times as much as a view of residuals, and the courses
-    // weigh half as much again.
-    let weights = [3.0, 1.0, 1.0, 1.0, 1.5, 1.0];
-    let sum: f64 = explanation.views.iter().zip(weights).map(|(view, weight)| weight * of_view(view)).sum();
-    let mean = sum / weights.iter().sum::<f64>();
-    assert!((mean - explanation.surprise).abs() < 1e-9);
+    // The level weighs three times as much as a view of residuals, and the courses one and a half times
+    // as much.
+    has_the_surprise_of_its_views(&explanation, &[3.0, 1.0, 1.0, 1.0, 1.5, 1.0]);
     let grade = explanation.rarity / (1.0 + explanation.rarity);
     assert!((grade - detection.grade.unwrap()).abs() < 1e-12);
     assert_eq!(explanation.causes, detection.causes);

@@ -109,7 +109,7 @@ fn reproduction(explained: &Explained) -> String {
 
 fn print_view(view: &ViewExplanation, fields: &str) {
     outln!(
-        "\n{:<16} {:>12} {:>8} {:>12} {:>8} {:>12} {:>8}",
+        "\n{:<16} {:>12} {:>7} {:>12} {:>7} {:>12} {:>7}",
         format!("view {}", view.name),
         "value",
         "rarity",
@@ -141,8 +141,8 @@ fn print_view(view: &ViewExplanation, fields: &str) {
 /// Returns a value and its rarity, in two columns.
 fn rated(explanation: Option<ValueExplanation>) -> String {
     explanation.map_or_else(
-        || format!("{:>12} {:>8}", "-", "-"),
-        |ValueExplanation { value, rarity }| format!("{:>12} {rarity:>8.3}", number(value)),
+        || format!("{:>12} {:>7}", "-", "-"),
+        |ValueExplanation { value, rarity }| format!("{:>12} {rarity:>7.3}", number(value)),
     )
 }
 
