@@ -410,7 +410,9 @@ mod tests {
     #[test]
     fn the_onset_comes_from_the_reading_and_the_long_mean() {
         let mut histories = after_calm();
-        (0..3).for_each(|_| drop(observe_all(&mut histories, [1.8, 1.7, 1.6])));
+        for _ in 0..3 {
+            observe_all(&mut histories, [1.8, 1.7, 1.6]);
+        }
         let surprise = observe_all(&mut histories, [1.8, 1.7, 1.6]);
         let mean = |of: fn(Means) -> Rated| {
             mean_of(histories.rarities.iter().map(|measure| of(measure.means.unwrap()).rarity))
