@@ -57,9 +57,9 @@ pub struct DetectorConfig {
     /// outliers. The time and the memory of the forest grow almost in proportion.
     pub shingle: usize,
     /// Readings that the long moving means of the measures reach back, 2 to 10,000; the short ones
-    /// reach back a quarter as far, but at least one reading. With 0 there are neither moving means nor forecasts and courses:
-    /// the forest alone judges, which hardly detects changes of level, unrest and unusual courses. That
-    /// saves a third of the time with one field, and more with many.
+    /// reach back a quarter as far, but at least one reading. With 0 there are neither moving means
+    /// nor forecasts and courses: the forest alone judges, which hardly detects changes of level,
+    /// unrest and unusual courses. That saves a third of the time with one field, and more with many.
     pub smoothing: u32,
     /// Whether the time of day and the day of the week are part of the point: `off`, `on` or
     /// `auto`. With `auto`, they count for a sensor whose memory spans two days (two weeks for the

@@ -7,7 +7,7 @@ use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::level::{Axis, Level};
 use crate::stepwise::StepRarity;
-use crate::surprise::{MeasureRarity, Rated};
+use crate::surprise::{MeasureRarity, MovingMeans, RatedValue};
 
 /// Number of neighbours in the explanation of a view.
 const NEIGHBOURS: usize = 5;
@@ -74,22 +74,10 @@ pub struct MeasureExplanation {
     /// moving mean) or `unrest` (its moving power). Of the residuals of several fields: `greatest`,
     /// `mean` or `joint`, or `second` for the second and third greatest.
     pub name: &'static str,
-    /// Value of the measure in this reading.
-    pub present: ValueExplanation,
-    /// Its moving mean over a quarter of `smoothing` readings. `None` if the configuration has no
-    /// moving means, as `long_mean`.
-    pub short_mean: Option<ValueExplanation>,
-    /// Its moving mean over `smoothing` readings.
-    pub long_mean: Option<ValueExplanation>,
-}
-
-/// A measure or its moving mean.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ValueExplanation {
-    /// The value.
-    pub value: f64,
-    /// −log10 of the value's tail probability in the sensor's past.
-    pub rarity: f64,
+    /// The measure of this reading.
+    pub present: RatedValue,
+    /// Its moving means. `None` if the configuration has no moving means.
+    pub means: Option<MovingMeans>,
 }
 
 /// A point that a forest remembers.
@@ -184,13 +172,7 @@ impl Detector {
 
 fn measure_explanation(measure: &MeasureRarity, name: &'static str) -> MeasureExplanation {
     let MeasureRarity { present, means } = *measure;
-    let explained = |Rated { value, rarity }: Rated| ValueExplanation { value, rarity };
-    MeasureExplanation {
-        name,
-        present: explained(present),
-        short_mean: means.map(|means| explained(means.short)),
-        long_mean: means.map(|means| explained(means.long)),
-    }
+    MeasureExplanation { name, present, means }
 }
 
 fn contributions(level: &Level, fields: &[String]) -> Vec<(String, usize, f64)> {

@@ -140,11 +140,10 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{
-    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ValueExplanation, ViewExplanation,
-};
+pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
 pub use label::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;
 pub use standing::{FieldReport, FieldStanding, Remark, Standing};
 pub use suppress::{Maintenance, NotHours, QuietHours, Suppression};
+pub use surprise::{MovingMeans, RatedValue};

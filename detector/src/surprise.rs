@@ -105,27 +105,30 @@ struct MovingMean {
     past: Tail,
 }
 
-/// A value of the last reading, and how rare it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Rated {
-    pub(crate) value: f64,
-    /// −log10 of the value's tail probability.
-    pub(crate) rarity: f64,
+/// A measure of a reading or its moving mean, and how rare that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct RatedValue {
+    /// The value.
+    pub value: f64,
+    /// −log10 of the value's tail probability in the sensor's past.
+    pub rarity: f64,
 }
 
 /// One measure of the last reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct MeasureRarity {
-    pub(crate) present: Rated,
+    pub(crate) present: RatedValue,
     /// `None` if the configuration has no moving means.
-    pub(crate) means: Option<Means>,
+    pub(crate) means: Option<MovingMeans>,
 }
 
-/// The moving means of one measure.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Means {
-    pub(crate) short: Rated,
-    pub(crate) long: Rated,
+/// The moving means of a measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct MovingMeans {
+    /// Over a quarter of `smoothing` readings.
+    pub short: RatedValue,
+    /// Over `smoothing` readings.
+    pub long: RatedValue,
 }
 
 /// How surprising a reading is.
@@ -187,9 +190,9 @@ impl MeasureHistories {
     ) -> Surprise {
         self.rarities.clear();
         for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
-            let present = Rated { value, rarity: supported(history.past.rarity(value)) };
+            let present = RatedValue { value, rarity: supported(history.past.rarity(value)) };
             // A reach of less than one reading would move a mean beyond the value.
-            let means = (reach > 0.0).then(|| Means {
+            let means = (reach > 0.0).then(|| MovingMeans {
                 short: history.short.observe(value, to_learn, pace, (reach / LONG_REACH).max(1.0)),
                 long: history.long.observe(value, to_learn, pace, reach),
             });
@@ -205,7 +208,7 @@ impl MeasureHistories {
         let count_of_views = views.len() as f64;
         let weights: f64 = views.iter().map(|view| view.weight).sum();
         for (number, (view, rarities)) in self.of_views(views).enumerate() {
-            let mean_rarity = |of: fn(&MeasureRarity) -> Option<Rated>| {
+            let mean_rarity = |of: fn(&MeasureRarity) -> Option<RatedValue>| {
                 mean_of(rarities.iter().filter_map(of).map(|rated| rated.rarity))
             };
             let own = mean_rarity(|measure| Some(measure.present));
@@ -291,7 +294,7 @@ impl MeasureHistories {
 
 impl MovingMean {
     /// Moves the mean by a value, over `reach` readings, and returns the mean and its rarity.
-    fn observe(&mut self, value: f64, to_learn: f64, pace: LearningPace, reach: f64) -> Rated {
+    fn observe(&mut self, value: f64, to_learn: f64, pace: LearningPace, reach: f64) -> RatedValue {
         // At full pace the adapted models are in use, and at the slow pace they are dropped: both
         // means are the same.
         match pace {
@@ -301,7 +304,7 @@ impl MovingMean {
         }
         self.mean += (value - self.mean) / reach;
         self.learnt += (to_learn - self.learnt) / reach;
-        Rated { value: self.mean, rarity: supported(self.past.rarity(self.mean)) }
+        RatedValue { value: self.mean, rarity: supported(self.past.rarity(self.mean)) }
     }
 
     fn is_sound(&self) -> bool {
@@ -414,7 +417,7 @@ mod tests {
             observe_all(&mut histories, [1.8, 1.7, 1.6]);
         }
         let surprise = observe_all(&mut histories, [1.8, 1.7, 1.6]);
-        let mean = |of: fn(Means) -> Rated| {
+        let mean = |of: fn(MovingMeans) -> RatedValue| {
             mean_of(histories.rarities.iter().map(|measure| of(measure.means.unwrap()).rarity))
         };
         let own = mean_of(histories.rarities.iter().map(|measure| measure.present.rarity));

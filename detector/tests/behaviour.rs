@@ -187,8 +187,8 @@ fn has_the_surprise_of_its_views(explanation: &Explanation, weights: &[f64]) {
     };
     let own = |view: &ViewExplanation| mean(view, |measure| measure.present.rarity);
     let combined = |view: &ViewExplanation| {
-        let short = mean(view, |measure| measure.short_mean.unwrap().rarity);
-        let long = mean(view, |measure| measure.long_mean.unwrap().rarity);
+        let short = mean(view, |measure| measure.means.unwrap().short.rarity);
+        let long = mean(view, |measure| measure.means.unwrap().long.rarity);
         ((own(view).powi(4) + short.powi(4) + 2.0 * long.powi(4)) / 4.0).powf(0.25)
     };
     let views = &explanation.views;

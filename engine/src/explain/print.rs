@@ -1,8 +1,6 @@
 //! An explanation for people.
 
-use thicket_detector::{
-    Explanation, NeighbourExplanation, StepExplanation, ValueExplanation, ViewExplanation,
-};
+use thicket_detector::{Explanation, NeighbourExplanation, RatedValue, StepExplanation, ViewExplanation};
 use thicket_store::postgres::by_share;
 
 use super::explained::Explained;
@@ -119,8 +117,9 @@ fn print_view(view: &ViewExplanation, fields: &str) {
         "rarity"
     );
     for measure in &view.measures {
+        let means = measure.means;
         let [present, short, long] =
-            [Some(measure.present), measure.short_mean, measure.long_mean].map(rated);
+            [Some(measure.present), means.map(|means| means.short), means.map(|means| means.long)].map(rated);
         outln!("  {:<14} {present} {short} {long}", measure.name);
     }
     let mut parts: Vec<_> =
@@ -139,10 +138,10 @@ fn print_view(view: &ViewExplanation, fields: &str) {
 }
 
 /// Returns a value and its rarity, in two columns.
-fn rated(explanation: Option<ValueExplanation>) -> String {
-    explanation.map_or_else(
+fn rated(value: Option<RatedValue>) -> String {
+    value.map_or_else(
         || format!("{:>12} {:>7}", "-", "-"),
-        |ValueExplanation { value, rarity }| format!("{:>12} {rarity:>7.3}", number(value)),
+        |RatedValue { value, rarity }| format!("{:>12} {rarity:>7.3}", number(value)),
     )
 }
 
