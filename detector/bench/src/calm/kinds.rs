@@ -1,4 +1,4 @@
-//! The kinds of calm series.
+//! The kinds of calm series on which the general map from surprise to rarity was fitted.
 
 use core::f64::consts::TAU;
 
@@ -86,7 +86,7 @@ pub(super) const KINDS: [Kind; 16] = [
 ];
 
 /// Returns a number that is exponential with mean 1.
-fn exponential(noise: &mut Noise) -> f64 {
+pub(super) fn exponential(noise: &mut Noise) -> f64 {
     -libm::log(1.0 - noise.uniform())
 }
 
@@ -99,18 +99,18 @@ fn student(noise: &mut Noise) -> f64 {
 }
 
 /// Returns the next value of an autoregression with normal noise.
-fn autoregression(past: &mut Past, coefficients: [f64; 2], noise: &mut Noise) -> Vec<f64> {
+pub(super) fn autoregression(past: &mut Past, coefficients: [f64; 2], noise: &mut Noise) -> Vec<f64> {
     let expected: f64 = coefficients.iter().zip(&*past).map(|(a, b)| a * b).sum();
     push(past, expected + noise.normal());
     vec![past[0]]
 }
 
 /// Returns a sine wave with an amplitude of 10.
-fn wave(at: i64, period: i64) -> f64 {
+pub(super) fn wave(at: i64, period: i64) -> f64 {
     10.0 * libm::sin(TAU * at as f64 / period as f64)
 }
 
-fn push(past: &mut Past, newest: f64) {
+pub(super) fn push(past: &mut Past, newest: f64) {
     past.rotate_right(1);
     past[0] = newest;
 }
