@@ -67,6 +67,8 @@ pub(super) struct Connection {
 struct Memory {
     decoder: MessageDecoder,
     conflict: IdConflict,
+    /// The term of the lease in which the connection began.
+    term: u64,
 }
 
 impl Session {
@@ -81,13 +83,14 @@ impl Session {
     async fn reconnect(&self, mut stop: watch::Receiver<bool>) {
         let mut connection = self.connection.lock().await;
         let decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
-        let mut memory = Memory { decoder, conflict: IdConflict::default() };
+        let mut memory = Memory { decoder, conflict: IdConflict::default(), term: 0 };
         let mut backoff = Backoff::default();
         while !*stop.borrow() {
-            let hold = self.lease.hold(&mut stop, || self.on_waiting_for_lease()).await;
+            let hold = self.lease.hold(&mut stop, || self.on_waiting_for_lease(&mut memory.conflict)).await;
             if hold == Hold::Stopped {
                 return;
             }
+            memory.term = self.lease.term();
             if hold == Hold::Taken {
                 // The node before may have added sensors.
                 self.registry.outdate();
@@ -96,7 +99,7 @@ impl Session {
             if memory.conflict.begins(hold == Hold::Kept) {
                 self.on_conflict();
             }
-            if memory.conflict.is_lasting() && !self.wait_for_other_client(&mut stop).await {
+            if memory.conflict.is_lasting() && !self.wait_for_other_client(memory.term, &mut stop).await {
                 continue;
             }
             if !self.lease.fence_older_writers().await {
@@ -202,7 +205,7 @@ impl Session {
                 tokio::select! {
                     event = &mut poll => break event,
                     () = self.redelivery.requested() => return None,
-                    _ = lease_checks.tick() => if !self.lease.is_held() {
+                    _ = lease_checks.tick() => if !self.lease.is_held(memory.term) {
                         return None;
                     },
                     () = reached(next_release) => self.release_due(),
@@ -243,12 +246,12 @@ impl Session {
 
     /// Waits while another client uses the client id, and keeps the lease. Returns false if the
     /// lease is lost or `stop` is set.
-    async fn wait_for_other_client(&self, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn wait_for_other_client(&self, term: u64, stop: &mut watch::Receiver<bool>) -> bool {
         let until = Instant::now() + conflict::WAIT;
         let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         loop {
             tokio::select! {
-                _ = lease_checks.tick() => if !self.lease.is_held() {
+                _ = lease_checks.tick() => if !self.lease.is_held(term) {
                     return false;
                 },
                 _ = stop.wait_for(|&stop| stop) => return false,
@@ -257,7 +260,10 @@ impl Session {
         }
     }
 
-    fn on_waiting_for_lease(&self) {
+    fn on_waiting_for_lease(&self, conflict: &mut IdConflict) {
+        // This node does not connect, so no other client is in its way.
+        conflict.end();
+        self.set_conflict(false);
         self.controls.set_writer(false);
         self.metrics.set_subscriptions_held(false);
         tracing::info!(
@@ -268,7 +274,7 @@ impl Session {
 
     fn on_conflict(&self) {
         let MqttOptions { name, client_id, .. } = &self.options;
-        self.metrics.mqtt_client_id_conflict.with_label_values(&[name, client_id]).set(1);
+        self.set_conflict(true);
         tracing::error!(
             broker = name,
             client_id,
@@ -278,9 +284,15 @@ impl Session {
 
     fn on_calm(&self, conflict: &mut IdConflict) {
         conflict.end();
+        self.set_conflict(false);
         let MqttOptions { name, client_id, .. } = &self.options;
-        self.metrics.mqtt_client_id_conflict.with_label_values(&[name, client_id]).set(0);
         tracing::info!(broker = name, client_id, "no other client uses the client id any more");
+    }
+
+    fn set_conflict(&self, is_lasting: bool) {
+        let MqttOptions { name, client_id, .. } = &self.options;
+        let conflict = self.metrics.mqtt_client_id_conflict.with_label_values(&[name, client_id]);
+        conflict.set(i64::from(is_lasting));
     }
 
     fn on_connected(&self, client: &Client, session_present: bool) {

@@ -50,6 +50,8 @@ pub(super) struct SubscriptionLease {
     renewal: Renewal,
     keys: SubscriptionKeys,
     fence: Recipient<FenceWriters>,
+    /// How often this node has acquired the lease.
+    terms: Cell<u64>,
     /// Whether earlier writers have been fenced since this node last acquired the lease.
     writers_fenced: Cell<bool>,
     /// Held by the session that fences the writers, while the sessions of other brokers wait.
@@ -72,6 +74,7 @@ impl SubscriptionLease {
             renewal,
             keys,
             fence,
+            terms: Cell::new(0),
             writers_fenced: Cell::new(false),
             fencing: Mutex::const_new(()),
             holders: Cell::new(sessions),
@@ -96,6 +99,7 @@ impl SubscriptionLease {
                 }
                 Ok(LeaseState::Acquired) => {
                     self.renewal.keep(self.keys.lease.clone());
+                    self.terms.set(self.terms.get() + 1);
                     self.writers_fenced.set(false);
                     return Hold::Taken;
                 }
@@ -140,13 +144,21 @@ impl SubscriptionLease {
         self.writers_fenced.get()
     }
 
-    /// Returns false if another node holds the lease, or may have held it since this node took it.
-    pub(super) fn is_held(&self) -> bool {
-        let is_held = !self.renewal.is_lost(&self.keys.lease);
-        if !is_held && self.writers_fenced.replace(false) {
+    /// Returns the number of the present term. A term begins when this node acquires the lease and ends
+    /// when it loses it.
+    pub(super) fn term(&self) -> u64 {
+        self.terms.get()
+    }
+
+    /// Returns false if another node holds the lease, or may have held it since this term began. Also if
+    /// this node has acquired it again since then: whoever fences the writers in a new term drops the
+    /// pending messages of all brokers, so every session must ask its broker for them again.
+    pub(super) fn is_held(&self, term: u64) -> bool {
+        let is_lost = self.renewal.is_lost(&self.keys.lease);
+        if is_lost && self.writers_fenced.replace(false) {
             tracing::warn!("the lease of the subscription had expired; reconnecting");
         }
-        is_held
+        !is_lost && self.terms.get() == term
     }
 
     /// Releases the lease for one session. The last release ends the lease.
@@ -159,5 +171,55 @@ impl SubscriptionLease {
         if let Err(error) = self.leases.release(self.keys.lease.clone()).await {
             tracing::warn!(%error, "cannot release the lease of the subscription");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thicket_compose::Redis;
+    use thicket_store::redis::{NodeName, connect_redis};
+
+    use super::*;
+    use crate::lamps::HeldLeases;
+    use crate::ownership::RenewalOptions;
+    use crate::testing::record;
+
+    const TTL: Duration = Duration::from_millis(600);
+    /// A generous end of each wait.
+    const END: Duration = Duration::from_mins(2);
+
+    #[actix_rt::test]
+    async fn a_session_reconnects_if_the_lease_was_lost_and_another_session_has_taken_it_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let redis = Redis::start(directory.path()).unwrap();
+        let (client, node) = (connect_redis(&redis.url()).await, NodeName::of_this_process("node"));
+        let leases = Leases::new(client, node.clone(), TTL);
+        let keys = SubscriptionKeys::new(&Keys::default());
+        let options = RenewalOptions {
+            server: (&redis.url()).into(),
+            node,
+            nodes: Keys::default().nodes(),
+            ttl: TTL,
+        };
+        let renewal = Renewal::start(options, HeldLeases::default()).unwrap();
+        let (fence, _fenced) = record(|_| true);
+        let lease = SubscriptionLease::new(leases.clone(), renewal, keys.clone(), fence, 2);
+        let (_sender, mut stop) = watch::channel(false);
+
+        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Taken);
+        let (first, second) = (lease.term(), lease.term());
+        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Kept, "the session of another broker");
+        assert!(lease.is_held(first) && lease.is_held(second));
+
+        leases.release(keys.lease).await.unwrap();
+        let lost = async {
+            while lease.is_held(first) {
+                tokio::time::sleep(TTL / 10).await;
+            }
+        };
+        tokio::time::timeout(END, lost).await.unwrap();
+        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Taken);
+        assert!(lease.is_held(lease.term()), "the first session has a new term");
+        assert!(!lease.is_held(second), "the second session has not noticed the loss, and must reconnect");
     }
 }
