@@ -211,6 +211,8 @@ pub struct Metrics {
     pub commit_waits: Waits,
     /// Loads of the histories of sensors in progress.
     pub restore_waits: Waits,
+    /// Checkpoints that wait to be written, or are being written.
+    pub checkpoint_waits: Waits,
     /// The leases on partitions that this node holds.
     pub leases: HeldLeases,
     /// Whether another node holds the subscriptions.
@@ -349,7 +351,7 @@ impl Metrics {
             checkpoint_bytes: r.counter("checkpoint_bytes_total", "Bytes of the checkpoints written.")?,
             checkpoint_oldest_age_seconds: r.float_gauge(
                 "checkpoint_oldest_age_seconds",
-                "Age of the oldest checkpoint that waits to be written.",
+                "Time that the oldest checkpoint has waited to be written; 0 if none waits.",
             )?,
             checkpoint_memory_bytes: r
                 .gauge("checkpoint_memory_bytes", "Memory that all checkpoints take in Redis.")?,
@@ -430,6 +432,7 @@ impl Metrics {
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
             restore_waits: Waits::default(),
+            checkpoint_waits: Waits::default(),
             leases: HeldLeases::default(),
             waits_for_subscriptions: Arc::default(),
         };
@@ -450,6 +453,7 @@ impl Metrics {
         self.append_oldest_seconds.set(self.append_waits.oldest().as_secs_f64());
         self.commit_oldest_seconds.set(self.commit_waits.oldest().as_secs_f64());
         self.restore_oldest_seconds.set(self.restore_waits.oldest().as_secs_f64());
+        self.checkpoint_oldest_age_seconds.set(self.checkpoint_waits.oldest().as_secs_f64());
         self.lease_renewal_age_seconds.set(self.leases.age().as_secs_f64());
         let owned = self.leases.valid() as i64;
         self.partitions_owned.set(owned);

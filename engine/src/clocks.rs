@@ -9,6 +9,7 @@ use chrono::Utc;
 use serde::Serialize;
 use thicket_actors::metrics::Metrics;
 use thicket_schema::Timestamp;
+use thicket_store::complaints;
 use thicket_store::postgres::{
     ClockAhead, ClockBehind, PostgresConnection, QueryError, clocks_ahead, clocks_behind, connect_postgres,
 };
@@ -135,7 +136,10 @@ pub(crate) fn watch(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
             match polled.unwrap_or_else(|elapsed| Err(elapsed.into())) {
                 Ok(topics) => known = topics,
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "the clocks of the sensors are not watched");
+                    let error = format!("{error:#}");
+                    if let Some(repeated) = complaints::due("watch the clocks", &error) {
+                        tracing::warn!(error, repeated, "the clocks of the sensors are not watched");
+                    }
                 }
             }
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -20,6 +20,7 @@ use super::budget::{Budget, BudgetOptions, RECOUNT_INTERVAL, REFRESH_INTERVAL};
 use super::history::{Checkpoints, LoadError, ROWS_PER_PAGE, Rows, TableCache, load_history};
 use super::places::LoadPlaces;
 use super::write::{Write, Writing};
+use crate::lamps::Wait;
 use crate::messages::{DeleteCheckpoint, Drain, History, HistoryPage, Load, LoadNear, LoadRows, Save};
 use crate::metrics::Metrics;
 use crate::supervision::notify_drained;
@@ -53,9 +54,9 @@ struct State {
 
 /// A checkpoint that waits to be written.
 struct Waiting {
-    /// When the first checkpoint of the sensor began to wait. A newer one replaces the checkpoint,
-    /// not the time.
-    since: Instant,
+    /// Since the first checkpoint of the sensor began to wait. A newer one replaces the checkpoint,
+    /// not the time. It ends when the checkpoint is written or refused.
+    wait: Wait,
     save: Save,
 }
 
@@ -116,16 +117,13 @@ impl Checkpointer {
             };
             let writing = async move {
                 write.run(&waiting.save).await;
-                drop(being_written);
+                drop((waiting, being_written));
             };
             context.spawn(writing.into_actor(self).map(|(), this, context| {
                 this.state.in_flight -= 1;
                 this.write_next(context);
             }));
         }
-        let oldest =
-            self.state.waiting.values().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
-        self.metrics.checkpoint_oldest_age_seconds.set(oldest.as_secs_f64());
         if self.state.in_flight == 0 {
             notify_drained(self.state.drained.drain(..));
         }
@@ -150,10 +148,10 @@ impl Handler<Save> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, mut save: Save, context: &mut Context<Self>) {
-        let before = self.state.waiting.get(&save.sensor);
-        let since = before.map_or_else(Instant::now, |waiting| waiting.since);
-        save.pinned |= before.is_some_and(|waiting| waiting.save.pinned);
-        self.state.waiting.insert(save.sensor.clone(), Waiting { since, save });
+        let before = self.state.waiting.remove(&save.sensor);
+        save.pinned |= before.as_ref().is_some_and(|waiting| waiting.save.pinned);
+        let wait = before.map_or_else(|| self.metrics.checkpoint_waits.begin(), |waiting| waiting.wait);
+        self.state.waiting.insert(save.sensor.clone(), Waiting { wait, save });
         self.write_next(context);
     }
 }

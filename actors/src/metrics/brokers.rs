@@ -18,8 +18,12 @@ impl Metrics {
         counter.inc_by(dropped - counter.get());
     }
 
-    /// Notes whether this node holds the subscriptions. If not, another node holds them.
+    /// Notes whether this node holds the subscriptions. If not, another node holds them, and knows what
+    /// the brokers have dropped.
     pub fn set_subscriptions_held(&self, held: bool) {
+        if !held {
+            self.broker_dropped.reset();
+        }
         self.subscriptions_held.set(i64::from(held));
         self.waits_for_subscriptions.store(!held, Ordering::Relaxed);
     }

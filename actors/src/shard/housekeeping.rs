@@ -1,7 +1,10 @@
 //! The tasks of a shard beside scoring: it trims its logs, measures its lag, evicts idle detectors,
 //! and reports lost entries.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::rc::Rc;
+use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -15,18 +18,32 @@ use super::detector_pool::DetectorPool;
 use super::options::ShardContext;
 use super::partitions::Partitions;
 
+/// Time between two measurements of the lag.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+
 /// The housekeeping of a shard.
 pub(super) struct Housekeeping {
     pub(super) context: Rc<ShardContext>,
     pub(super) reader: LogReader,
     pub(super) partitions: Rc<Partitions>,
     pub(super) detectors: Rc<DetectorPool>,
+    /// When the oldest record arrived that was not committed at the last measurement, in microseconds
+    /// since 1970.
+    pub(super) oldest: Cell<Option<i64>>,
 }
 
 impl Housekeeping {
-    /// Trims the logs, measures the lag and evicts detectors.
+    /// Trims the logs and measures the lag, again and again. Runs beside the loop of the shard, which
+    /// waits without end for a store that is away.
+    pub(super) async fn watch_logs(&self) -> Infallible {
+        loop {
+            self.trim().await;
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Evicts detectors, and counts those in memory.
     pub(super) async fn run(&self) {
-        self.trim().await;
         self.evict().await;
         let ShardContext { metrics, label, .. } = &*self.context;
         metrics.detectors.with_label_values(&[label]).set(self.detectors.len() as i64);
@@ -59,8 +76,7 @@ impl Housekeeping {
         let ShardContext { metrics, label, .. } = &*self.context;
         let partitions = self.partitions.committed();
         let trims = partitions.iter().map(|&(id, committed)| self.reader.trim(id, committed));
-        let mut lag_entries = 0;
-        let mut behind = Vec::new();
+        let (mut lag_entries, mut behind, mut answered) = (0, Vec::new(), true);
         for (&(id, committed), left) in partitions.iter().zip(join_all(trims).await) {
             match left {
                 Ok(0) => {}
@@ -69,21 +85,24 @@ impl Housekeeping {
                     behind.push((id, committed));
                 }
                 Err(error) => {
+                    answered = false;
                     if let Some(repeated) = complaints::due("trim a log", &error) {
                         tracing::warn!(%error, shard = label, repeated, "cannot trim the log");
                     }
                 }
             }
         }
-        metrics.shard_lag_entries.with_label_values(&[label]).set(lag_entries as i64);
-        if let Some(oldest) = self.oldest_received(&behind).await {
-            let age = oldest.map_or(0, |oldest| (Utc::now().timestamp_micros() - oldest).max(0));
-            metrics.shard_lag_seconds.with_label_values(&[label]).set(age as f64 / 1e6);
+        if answered && let Some(oldest) = self.oldest_received(&behind).await {
+            metrics.shard_lag_entries.with_label_values(&[label]).set(lag_entries as i64);
+            self.oldest.set(oldest);
         }
+        // If Redis does not answer, what waited last is still waiting.
+        let age = self.oldest.get().map_or(0, |oldest| (Utc::now().timestamp_micros() - oldest).max(0));
+        metrics.shard_lag_seconds.with_label_values(&[label]).set(age as f64 / 1e6);
     }
 
     /// Returns when the oldest record that is not committed arrived, `Some(None)` if every record is
-    /// committed. `None` if Redis does not answer: then the last known lag stays.
+    /// committed. `None` if Redis does not answer.
     async fn oldest_received(&self, behind: &[(PartitionId, Position)]) -> Option<Option<i64>> {
         let reads = behind.iter().map(|&(id, committed)| self.reader.oldest_received(id, committed));
         let received: Result<Vec<Option<i64>>, _> = join_all(reads).await.into_iter().collect();

@@ -2,6 +2,7 @@
 
 mod leaving;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use self::leaving::Leaving;
 use super::assemble::assemble;
 use super::collect::{Collector, LogRange, ReadBatch, SensorBatch, UnknownEntry, cut_at_control};
 use super::detector_pool::{DetectorPool, DueCheckpoint};
-use super::housekeeping::Housekeeping;
+use super::housekeeping::{self, Housekeeping};
 use super::options::ShardContext;
 use super::partitions::{Partition, Partitions, Readiness};
 use super::scoring::{ScoredBatch, Scorer};
@@ -29,7 +30,6 @@ use crate::messages::{Commit, CommitOutcome, HandOver, HandedOver, Refuse, Reope
 /// How long a read waits for entries. A partition that is assigned during a read is part of the
 /// next read.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// About how many readings one read should return at most.
 const READ_TARGET: u64 = 4_096;
 /// About how many readings the first reads should return. Each of them may need a detector, whose
@@ -76,22 +76,30 @@ impl ShardWorker {
             reader: reader.clone(),
             partitions: Rc::clone(&partitions),
             detectors: Rc::clone(&detectors),
+            oldest: Cell::default(),
         };
         let credits = CreditPool::new(context.options.max_in_flight);
         let leaving = Leaving::default();
         Self { context, reader, partitions, detectors, suspects, scorer, housekeeping, credits, leaving }
     }
 
-    /// Runs the loop until `stop` is set, waits for the commits in flight, and saves every
-    /// detector.
+    /// Runs the loop until `stop` is set, waits for the commits in flight, and saves every detector.
+    /// Trims the logs and measures the lag meanwhile.
     pub(super) async fn run(self: Rc<Self>, stop: watch::Receiver<bool>) {
+        tokio::select! {
+            () = Rc::clone(&self).work(stop) => {}
+            never = self.housekeeping.watch_logs() => match never {},
+        }
+    }
+
+    async fn work(self: Rc<Self>, stop: watch::Receiver<bool>) {
         let mut last_housekeeping = Instant::now();
         let (mut target, mut entries_per_partition) = (FIRST_TARGET, FIRST_ENTRIES);
         let mut backoff = Backoff::default();
         let finish = |message, sender| Rc::clone(&self).finish(message, sender);
         while !*stop.borrow() {
             self.leaving.begin(finish);
-            if last_housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
+            if last_housekeeping.elapsed() >= housekeeping::INTERVAL {
                 self.housekeeping.run().await;
                 last_housekeeping = Instant::now();
             }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use thicket_codecs::formats::sparkplug::BirthChange;
+use thicket_store::complaints;
 use thicket_store::redis::BirthStore;
 
 use super::decode::MessageDecoder;
@@ -35,7 +36,9 @@ impl Births {
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot load the Sparkplug births; retrying");
+                if let Some(repeated) = complaints::due("load the Sparkplug births", &error) {
+                    tracing::warn!(%error, repeated, "cannot load the Sparkplug births; retrying");
+                }
                 false
             }
         }
@@ -52,7 +55,9 @@ impl Births {
             let Some(change) = self.unsaved.borrow().first().cloned() else { return true };
             let (name, birth) = &change.learnt;
             if let Err(error) = self.store.change(name, birth, &change.forgotten).await {
-                tracing::warn!(%error, "cannot store a Sparkplug birth; retrying");
+                if let Some(repeated) = complaints::due("store a Sparkplug birth", &error) {
+                    tracing::warn!(%error, repeated, "cannot store a Sparkplug birth; retrying");
+                }
                 return false;
             }
             self.unsaved.borrow_mut().remove(0);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use thicket_schema::{Control, PartitionId};
+use thicket_store::complaints;
 use tokio::sync::Notify;
 
 use thicket_store::postgres::{
@@ -69,7 +70,9 @@ impl ControlPublisher {
             if self.is_writer.get()
                 && let Err(error) = self.publish().await
             {
-                tracing::warn!(%error, "cannot read from postgresql which control entries to publish; retrying");
+                if let Some(repeated) = complaints::due("publish control entries", &error) {
+                    tracing::warn!(%error, repeated, "cannot read from postgresql which control entries to publish; retrying");
+                }
             }
             tokio::select! {
                 () = self.changed.notified() => {}

@@ -195,12 +195,8 @@ mod tests {
         let (client, node) = (connect_redis(&redis.url()).await, NodeName::of_this_process("node"));
         let leases = Leases::new(client, node.clone(), TTL);
         let keys = SubscriptionKeys::new(&Keys::default());
-        let options = RenewalOptions {
-            server: (&redis.url()).into(),
-            node,
-            nodes: Keys::default().nodes(),
-            ttl: TTL,
-        };
+        let options =
+            RenewalOptions { server: (&redis.url()).into(), node, nodes: Keys::default().nodes(), ttl: TTL };
         let renewal = Renewal::start(options, HeldLeases::default()).unwrap();
         let (fence, _fenced) = record(|_| true);
         let lease = SubscriptionLease::new(leases.clone(), renewal, keys.clone(), fence, 2);

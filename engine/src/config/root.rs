@@ -17,6 +17,9 @@ use super::sections::{
     QuarantineConfig, QueueConfig, RedisConfig, SensorsConfig, ShardsConfig, ShutdownConfig,
 };
 
+/// The shortest `node.watchdog`. A thread gives four signs of life a second, and misses some while it is
+/// busy.
+const LEAST_WATCHDOG: Duration = Duration::from_secs(1);
 /// The longest `queue.reorder`.
 const LONGEST_REORDER: Duration = Duration::from_mins(10);
 
@@ -191,6 +194,7 @@ impl Config {
                 "shards.count",
                 "must be at most queue.partitions: a shard without a partition has no work",
             ),
+            check(self.node.watchdog >= LEAST_WATCHDOG, "node.watchdog", "must be at least 1s"),
             check(self.shards.lease >= Duration::from_millis(300), "shards.lease", "must be at least 300ms"),
             check(
                 self.queue.reorder <= LONGEST_REORDER,

@@ -69,6 +69,7 @@ fn a_bad_value_is_an_error_that_names_the_key() {
     assert!(key_of("[http]\nhosts = [\"thicket:9464\"]\n").contains(": http.hosts:"));
     assert!(key_of("[mqtt]\ntemplates = [\"a/{b...}/c\"]\n").contains(": mqtt.templates:"));
     assert!(key_of("[shards]\nlease = \"soon\"\n").contains("shards.lease"));
+    assert!(key_of("[node]\nwatchdog = \"0s\"\n").contains("node.watchdog: must be at least 1s"));
     assert!(key_of("[detector]\ntrees = 2000\n").contains("trees"));
 }
 

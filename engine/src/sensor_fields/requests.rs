@@ -48,7 +48,7 @@ pub(super) async fn rename(
     match rename_sensor(postgres, SensorId(sensor.id), &name).await.context(TABLES_MISSING)? {
         RenameOutcome::Renamed => {}
         RenameOutcome::Taken => {
-            bail!("there is a sensor {name} already; `thicket sensors forget {name}` deletes it")
+            bail!("there is a sensor {name} already; `thicket sensors forget {name} --yes` deletes it")
         }
         RenameOutcome::Unknown => bail!("the sensor {} was forgotten meanwhile", sensor.name),
     }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use thicket_detector::NamedConfig;
 use thicket_schema::{Checkpoint, Keys, PartitionId};
@@ -45,11 +46,19 @@ async fn the_newest_checkpoint_of_a_sensor_replaces_the_one_that_waits() {
     }
     let newer = save(19, 2, pool.acquire(1).await);
     let sensor = newer.sensor.clone();
-    let since = checkpointer.state.waiting[&sensor].since;
     checkpointer.handle(newer, &mut context);
-    let waiting = &checkpointer.state.waiting[&sensor];
-    assert_eq!((waiting.save.checkpoint.seq, waiting.since), (2, since), "it keeps the age of the first");
+    assert_eq!(checkpointer.state.waiting[&sensor].save.checkpoint.seq, 2);
     assert_eq!(pool.available(), 80, "the older one gives its credit back");
+}
+
+#[actix_rt::test]
+async fn a_checkpoint_that_is_being_written_has_an_age_too() {
+    let mut checkpointer = new_checkpointer();
+    let mut context = Context::new();
+    assert_eq!(checkpointer.metrics.checkpoint_waits.oldest(), Duration::ZERO);
+    checkpointer.handle(save(1, 1, Credit::unbounded()), &mut context);
+    assert!(checkpointer.state.waiting.is_empty(), "Redis is away, so the write does not end");
+    assert!(checkpointer.metrics.checkpoint_waits.oldest() > Duration::ZERO);
 }
 
 #[actix_rt::test]
