@@ -69,10 +69,9 @@ impl ControlPublisher {
         loop {
             if self.is_writer.get()
                 && let Err(error) = self.publish().await
+                && let Some(repeated) = complaints::due("publish control entries", &error)
             {
-                if let Some(repeated) = complaints::due("publish control entries", &error) {
-                    tracing::warn!(%error, repeated, "cannot read from postgresql which control entries to publish; retrying");
-                }
+                tracing::warn!(%error, repeated, "cannot read from postgresql which control entries to publish; retrying");
             }
             tokio::select! {
                 () = self.changed.notified() => {}
