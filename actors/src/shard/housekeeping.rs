@@ -1,7 +1,7 @@
 //! The tasks of a shard beside scoring: it trims its logs, measures its lag, evicts idle detectors,
 //! and reports lost entries.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,15 +21,23 @@ use super::partitions::Partitions;
 /// Time between two measurements of the lag.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
+/// A partition whose log has entries that are not committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Behind {
+    id: PartitionId,
+    committed: Position,
+    /// When the first record after the committed ones arrived, in microseconds since 1970.
+    received: i64,
+}
+
 /// The housekeeping of a shard.
 pub(super) struct Housekeeping {
     pub(super) context: Rc<ShardContext>,
     pub(super) reader: LogReader,
     pub(super) partitions: Rc<Partitions>,
     pub(super) detectors: Rc<DetectorPool>,
-    /// When the oldest record arrived that was not committed at the last measurement, in microseconds
-    /// since 1970.
-    pub(super) oldest: Cell<Option<i64>>,
+    /// What was not committed when Redis last answered.
+    pub(super) behind: RefCell<Vec<Behind>>,
 }
 
 impl Housekeeping {
@@ -92,21 +100,30 @@ impl Housekeeping {
                 }
             }
         }
-        if answered && let Some(oldest) = self.oldest_received(&behind).await {
+        if answered && let Some(behind) = self.received(&behind).await {
             metrics.shard_lag_entries.with_label_values(&[label]).set(lag_entries as i64);
-            self.oldest.set(oldest);
+            self.behind.replace(behind);
         }
-        // If Redis does not answer, what waited last is still waiting.
-        let age = self.oldest.get().map_or(0, |oldest| (Utc::now().timestamp_micros() - oldest).max(0));
+        // If Redis does not answer, what was behind is behind until it is committed.
+        let now = self.partitions.committed();
+        let oldest = {
+            let behind = self.behind.borrow();
+            let waits = |behind: &&Behind| now.contains(&(behind.id, behind.committed));
+            behind.iter().filter(waits).map(|behind| behind.received).min()
+        };
+        let age = oldest.map_or(0, |oldest| (Utc::now().timestamp_micros() - oldest).max(0));
         metrics.shard_lag_seconds.with_label_values(&[label]).set(age as f64 / 1e6);
     }
 
-    /// Returns when the oldest record that is not committed arrived, `Some(None)` if every record is
-    /// committed. `None` if Redis does not answer.
-    async fn oldest_received(&self, behind: &[(PartitionId, Position)]) -> Option<Option<i64>> {
-        let reads = behind.iter().map(|&(id, committed)| self.reader.oldest_received(id, committed));
+    /// Returns when the first record of each partition after its committed ones arrived. `None` if Redis
+    /// does not answer.
+    async fn received(&self, partitions: &[(PartitionId, Position)]) -> Option<Vec<Behind>> {
+        let reads = partitions.iter().map(|&(id, committed)| self.reader.oldest_received(id, committed));
         let received: Result<Vec<Option<i64>>, _> = join_all(reads).await.into_iter().collect();
-        received.ok().map(|received| received.into_iter().flatten().min())
+        let behind = |(&(id, committed), received): (&(PartitionId, Position), Option<i64>)| {
+            received.map(|received| Behind { id, committed, received })
+        };
+        received.ok().map(|received| partitions.iter().zip(received).filter_map(behind).collect())
     }
 
     /// Reports entries that Redis lost between two entries of a log.

@@ -2,7 +2,7 @@
 
 mod leaving;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl ShardWorker {
             reader: reader.clone(),
             partitions: Rc::clone(&partitions),
             detectors: Rc::clone(&detectors),
-            oldest: Cell::default(),
+            behind: RefCell::default(),
         };
         let credits = CreditPool::new(context.options.max_in_flight);
         let leaving = Leaving::default();

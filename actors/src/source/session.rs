@@ -61,13 +61,15 @@ pub(super) struct Connection {
     event_loop: EventLoop,
     /// When the broker accepted it.
     accepted: Option<Instant>,
+    /// The term of the lease in which it began.
+    term: u64,
 }
 
 /// What a session remembers from one connection to the next.
 struct Memory {
     decoder: MessageDecoder,
     conflict: IdConflict,
-    /// The term of the lease in which the connection began.
+    /// The term of the lease in which the next connection begins.
     term: u64,
 }
 
@@ -90,13 +92,19 @@ impl Session {
             if hold == Hold::Stopped {
                 return;
             }
+            // Another session may have taken the lease again that this one held.
+            let is_kept = hold == Hold::Kept && memory.term == self.lease.term();
             memory.term = self.lease.term();
+            // A connection is kept when the actor restarts. In a new term, the broker must deliver again.
+            if connection.as_ref().is_some_and(|connection| connection.term != memory.term) {
+                *connection = None;
+            }
             if hold == Hold::Taken {
                 // The node before may have added sensors.
                 self.registry.outdate();
             }
             self.metrics.set_subscriptions_held(true);
-            if memory.conflict.begins(hold == Hold::Kept) {
+            if memory.conflict.begins(is_kept) {
                 self.on_conflict();
             }
             if memory.conflict.is_lasting() && !self.wait_for_other_client(memory.term, &mut stop).await {
@@ -144,7 +152,7 @@ impl Session {
             // After a restart of the actor there is a connection already.
             let opened = connection
                 .take()
-                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3)), Ok);
+                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3), memory.term), Ok);
             let open = match opened {
                 Ok(open) => connection.insert(open),
                 Err(failure) => {
@@ -168,9 +176,9 @@ impl Session {
         }
     }
 
-    fn open(&self, version: Version) -> Result<Connection, Failure> {
+    fn open(&self, version: Version, term: u64) -> Result<Connection, Failure> {
         let (client, event_loop) = connect(&self.options, version)?;
-        Ok(Connection { client, event_loop, accepted: None })
+        Ok(Connection { client, event_loop, accepted: None, term })
     }
 
     fn on_no_connection(&self, failure: &Failure) {
@@ -188,7 +196,7 @@ impl Session {
         memory: &mut Memory,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Failure> {
-        let Connection { client, event_loop, accepted } = connection;
+        let Connection { client, event_loop, accepted, term } = connection;
         let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         lease_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
@@ -205,7 +213,7 @@ impl Session {
                 tokio::select! {
                     event = &mut poll => break event,
                     () = self.redelivery.requested() => return None,
-                    _ = lease_checks.tick() => if !self.lease.is_held(memory.term) {
+                    _ = lease_checks.tick() => if !self.lease.is_held(*term) {
                         return None;
                     },
                     () = reached(next_release) => self.release_due(),
