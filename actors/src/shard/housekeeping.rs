@@ -18,7 +18,7 @@ use super::detector_pool::DetectorPool;
 use super::options::ShardContext;
 use super::partitions::Partitions;
 
-/// Time between two measurements of the lag.
+/// Time between two rounds of each task.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A partition whose log has entries that are not committed.

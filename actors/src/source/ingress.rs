@@ -1,7 +1,7 @@
 //! The actor that holds the MQTT subscriptions: at each broker one client id, a persistent session,
 //! QoS 1, and manual acknowledgements.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +118,7 @@ impl MqttIngress {
                 metrics: metrics.clone(),
                 controls: Rc::clone(&controls),
                 registry: Rc::clone(&registry),
+                term: Cell::new(0),
                 connection: tokio::sync::Mutex::new(None),
                 births: Births::new(BirthStore::new(redis.clone(), births_key)),
             })

@@ -55,11 +55,11 @@ pub(super) struct Registry {
     admission: RefCell<Admission>,
     letters: RefCell<LetterRate>,
     renames: RefCell<Renames>,
-    /// How often this node has taken the subscriptions over.
-    takeovers: Cell<u64>,
-    /// The takeover after which the log was read.
+    /// The newest term of the lease of the subscriptions.
+    term: Cell<u64>,
+    /// The term in which the log was read.
     log_read: Cell<Option<u64>>,
-    /// The takeover after which PostgreSQL was last read.
+    /// The term in which PostgreSQL was last read.
     loaded: Cell<Option<u64>>,
     /// Size of the names of all field sets.
     name_bytes: IntGauge,
@@ -80,34 +80,29 @@ impl Registry {
             admission: RefCell::new(Admission::new(limits.admission)),
             letters: RefCell::new(LetterRate::new(limits.dead_letters_per_second)),
             renames: RefCell::default(),
-            takeovers: Cell::new(0),
+            term: Cell::new(0),
             log_read: Cell::new(None),
             loaded: Cell::new(None),
             name_bytes,
         }
     }
 
-    /// Records that this node has taken the subscriptions over: another node may have admitted
-    /// sensors since the last read.
-    pub(super) fn outdate(&self) {
-        self.takeovers.set(self.takeovers.get() + 1);
-    }
-
-    /// Reads the log and what is stored, unless both were read since the last takeover. Returns
-    /// whether messages may be taken. If PostgreSQL does not answer, they go to the log, too, unless
-    /// this process has never read it.
+    /// Reads the log and what is stored, unless both were read in this term of the lease of the
+    /// subscriptions: before it, another node may have admitted sensors. Returns whether messages may be
+    /// taken. If PostgreSQL does not answer, they go to the log, too, unless this process has never read
+    /// it.
     ///
     /// The log must be closed to earlier holders of the subscriptions.
-    pub(super) async fn ensure(&self) -> bool {
-        let takeover = Some(self.takeovers.get());
+    pub(super) async fn ensure(&self, term: u64) -> bool {
+        self.term.set(term);
         // What is committed and trimmed after the read of the log is stored by then.
-        if self.log_read.get() != takeover {
+        if self.log_read.get() != Some(term) {
             if !self.read_log().await {
                 return false;
             }
-            self.log_read.set(takeover);
+            self.log_read.set(Some(term));
         }
-        if self.loaded.get() != takeover {
+        if self.loaded.get() != Some(term) {
             self.load().await;
         }
         self.loaded.get().is_some()
@@ -132,7 +127,7 @@ impl Registry {
     }
 
     async fn load(&self) {
-        let takeover = self.takeovers.get();
+        let term = self.term.get();
         let read = tokio::time::timeout(READ_TIMEOUT, read_registry(&self.pool)).await;
         match read.unwrap_or(Err(StoreError::Silent(READ_TIMEOUT))) {
             Ok(stored) => {
@@ -144,7 +139,7 @@ impl Registry {
                 let mut admission = self.admission.borrow_mut();
                 admission.refresh(stored, Utc::now().timestamp_micros());
                 self.name_bytes.set(admission.name_bytes() as i64);
-                self.loaded.set(Some(takeover));
+                self.loaded.set(Some(term));
             }
             Err(error) => {
                 if let Some(repeated) = complaints::due("read the sensors", &error) {
@@ -159,8 +154,8 @@ impl Registry {
         let mut last_read = Instant::now();
         loop {
             tokio::time::sleep(RENAMES_INTERVAL).await;
-            // PostgreSQL may have been away at the last takeover.
-            let is_outdated = self.loaded.get().is_some_and(|loaded| loaded != self.takeovers.get());
+            // PostgreSQL may have been away when the term began.
+            let is_outdated = self.loaded.get().is_some_and(|loaded| loaded != self.term.get());
             if is_outdated || last_read.elapsed() >= INTERVAL {
                 self.load().await;
                 last_read = Instant::now();

@@ -1,6 +1,6 @@
 //! The MQTT session: connects, subscribes, and turns messages into appends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::decode::{DecodeOptions, MessageDecoder};
 use super::registry::Registry;
 use super::reorder::Reorder;
 use super::stamp::Stamp;
-use super::subscription_lease::{Hold, SubscriptionLease};
+use super::subscription_lease::SubscriptionLease;
 use crate::acknowledge::{Delivery, Redelivery};
 use crate::credit::{Credit, CreditPool};
 use crate::messages::Append;
@@ -44,6 +44,8 @@ pub(super) struct Session {
     /// Readings that are held back. Kept when the actor restarts.
     pub(super) reorder: RefCell<Reorder<Waiting>>,
     pub(super) births: Births,
+    /// The term of the lease in which this session last held it. Kept when the actor restarts.
+    pub(super) term: Cell<u64>,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
     pub(super) connection: tokio::sync::Mutex<Option<Connection>>,
 }
@@ -61,16 +63,12 @@ pub(super) struct Connection {
     event_loop: EventLoop,
     /// When the broker accepted it.
     accepted: Option<Instant>,
-    /// The term of the lease in which it began.
-    term: u64,
 }
 
 /// What a session remembers from one connection to the next.
 struct Memory {
     decoder: MessageDecoder,
     conflict: IdConflict,
-    /// The term of the lease in which the next connection begins.
-    term: u64,
 }
 
 impl Session {
@@ -85,29 +83,22 @@ impl Session {
     async fn reconnect(&self, mut stop: watch::Receiver<bool>) {
         let mut connection = self.connection.lock().await;
         let decoder = MessageDecoder::new(self.decode.clone()).with_stamp(self.stamp.clone());
-        let mut memory = Memory { decoder, conflict: IdConflict::default(), term: 0 };
+        let mut memory = Memory { decoder, conflict: IdConflict::default() };
         let mut backoff = Backoff::default();
         while !*stop.borrow() {
-            let hold = self.lease.hold(&mut stop, || self.on_waiting_for_lease(&mut memory.conflict)).await;
-            if hold == Hold::Stopped {
-                return;
-            }
-            // Another session may have taken the lease again that this one held.
-            let is_kept = hold == Hold::Kept && memory.term == self.lease.term();
-            memory.term = self.lease.term();
-            // A connection is kept when the actor restarts. In a new term, the broker must deliver again.
-            if connection.as_ref().is_some_and(|connection| connection.term != memory.term) {
+            let wait = || self.on_waiting_for_lease(&mut memory.conflict);
+            let Some(term) = self.lease.hold(&mut stop, wait).await else { return };
+            let is_kept = self.term.replace(term) == term;
+            if !is_kept {
+                // One that has survived a restart of the actor began in an earlier term: the broker must
+                // deliver again.
                 *connection = None;
-            }
-            if hold == Hold::Taken {
-                // The node before may have added sensors.
-                self.registry.outdate();
             }
             self.metrics.set_subscriptions_held(true);
             if memory.conflict.begins(is_kept) {
                 self.on_conflict();
             }
-            if memory.conflict.is_lasting() && !self.wait_for_other_client(memory.term, &mut stop).await {
+            if memory.conflict.is_lasting() && !self.wait_for_other_client(&mut stop).await {
                 continue;
             }
             if !self.lease.fence_older_writers().await {
@@ -118,7 +109,7 @@ impl Session {
                 backoff.wait().await;
                 continue;
             }
-            if !self.registry.ensure().await {
+            if !self.registry.ensure(term).await {
                 backoff.wait().await;
                 continue;
             }
@@ -152,7 +143,7 @@ impl Session {
             // After a restart of the actor there is a connection already.
             let opened = connection
                 .take()
-                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3), memory.term), Ok);
+                .map_or_else(|| self.open(versions.next().copied().unwrap_or(Version::V3)), Ok);
             let open = match opened {
                 Ok(open) => connection.insert(open),
                 Err(failure) => {
@@ -176,9 +167,9 @@ impl Session {
         }
     }
 
-    fn open(&self, version: Version, term: u64) -> Result<Connection, Failure> {
+    fn open(&self, version: Version) -> Result<Connection, Failure> {
         let (client, event_loop) = connect(&self.options, version)?;
-        Ok(Connection { client, event_loop, accepted: None, term })
+        Ok(Connection { client, event_loop, accepted: None })
     }
 
     fn on_no_connection(&self, failure: &Failure) {
@@ -196,7 +187,7 @@ impl Session {
         memory: &mut Memory,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Failure> {
-        let Connection { client, event_loop, accepted, term } = connection;
+        let Connection { client, event_loop, accepted } = connection;
         let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         lease_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
@@ -213,7 +204,7 @@ impl Session {
                 tokio::select! {
                     event = &mut poll => break event,
                     () = self.redelivery.requested() => return None,
-                    _ = lease_checks.tick() => if !self.lease.is_held(*term) {
+                    _ = lease_checks.tick() => if !self.lease.is_held(self.term.get()) {
                         return None;
                     },
                     () = reached(next_release) => self.release_due(),
@@ -254,12 +245,12 @@ impl Session {
 
     /// Waits while another client uses the client id, and keeps the lease. Returns false if the
     /// lease is lost or `stop` is set.
-    async fn wait_for_other_client(&self, term: u64, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn wait_for_other_client(&self, stop: &mut watch::Receiver<bool>) -> bool {
         let until = Instant::now() + conflict::WAIT;
         let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         loop {
             tokio::select! {
-                _ = lease_checks.tick() => if !self.lease.is_held(term) {
+                _ = lease_checks.tick() => if !self.lease.is_held(self.term.get()) {
                     return false;
                 },
                 _ = stop.wait_for(|&stop| stop) => return false,
@@ -268,7 +259,7 @@ impl Session {
         }
     }
 
-    fn on_waiting_for_lease(&self, conflict: &mut IdConflict) {
+    pub(super) fn on_waiting_for_lease(&self, conflict: &mut IdConflict) {
         // This node does not connect, so no other client is in its way.
         conflict.end();
         self.set_conflict(false);

@@ -33,25 +33,15 @@ impl SubscriptionKeys {
     }
 }
 
-/// How a node came to hold the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// It has held the lease before, without a gap.
-    Kept,
-    /// It has not.
-    Taken,
-    /// It does not hold the lease: it was told to stop.
-    Stopped,
-}
-
 /// Acquires and releases the lease of a subscription, and fences earlier holders.
 pub(super) struct SubscriptionLease {
     leases: Leases,
     renewal: Renewal,
     keys: SubscriptionKeys,
     fence: Recipient<FenceWriters>,
-    /// How often this node has acquired the lease.
-    terms: Cell<u64>,
+    /// The number of the present term, from 1. A term begins when this node acquires the lease, and ends
+    /// when it loses it.
+    term: Cell<u64>,
     /// Whether earlier writers have been fenced since this node last acquired the lease.
     writers_fenced: Cell<bool>,
     /// Held by the session that fences the writers, while the sessions of other brokers wait.
@@ -74,7 +64,7 @@ impl SubscriptionLease {
             renewal,
             keys,
             fence,
-            terms: Cell::new(0),
+            term: Cell::new(0),
             writers_fenced: Cell::new(false),
             fencing: Mutex::const_new(()),
             holders: Cell::new(sessions),
@@ -86,25 +76,23 @@ impl SubscriptionLease {
         self.leases.ttl() / 3
     }
 
-    /// Waits until this node holds the lease, or until `stop` is set. Calls `on_wait` once if
-    /// another node holds it.
-    pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> Hold {
+    /// Waits until this node holds the lease, or until `stop` is set. Returns the term; `None` if `stop`
+    /// is set. Calls `on_wait` once if another node holds the lease.
+    pub(super) async fn hold(&self, stop: &mut watch::Receiver<bool>, on_wait: impl FnOnce()) -> Option<u64> {
         let mut on_wait = Some(on_wait);
-        let mut kept = Hold::Kept;
         loop {
             match self.leases.acquire(self.keys.lease.clone()).await {
                 Ok(LeaseState::Renewed) => {
                     self.renewal.keep(self.keys.lease.clone());
-                    return kept;
+                    return Some(self.term.get());
                 }
                 Ok(LeaseState::Acquired) => {
                     self.renewal.keep(self.keys.lease.clone());
-                    self.terms.set(self.terms.get() + 1);
+                    self.term.set(self.term.get() + 1);
                     self.writers_fenced.set(false);
-                    return Hold::Taken;
+                    return Some(self.term.get());
                 }
                 Ok(LeaseState::HeldByOther) => {
-                    kept = Hold::Taken;
                     if let Some(on_wait) = on_wait.take() {
                         on_wait();
                     }
@@ -117,7 +105,7 @@ impl SubscriptionLease {
             }
             tokio::select! {
                 () = tokio::time::sleep(self.check_interval().min(POLL_INTERVAL)) => {}
-                _ = stop.wait_for(|&stop| stop) => return Hold::Stopped,
+                _ = stop.wait_for(|&stop| stop) => return None,
             }
         }
     }
@@ -144,12 +132,6 @@ impl SubscriptionLease {
         self.writers_fenced.get()
     }
 
-    /// Returns the number of the present term. A term begins when this node acquires the lease and ends
-    /// when it loses it.
-    pub(super) fn term(&self) -> u64 {
-        self.terms.get()
-    }
-
     /// Returns false if another node holds the lease, or may have held it since this term began. Also if
     /// this node has acquired it again since then: whoever fences the writers in a new term drops the
     /// pending messages of all brokers, so every session must ask its broker for them again.
@@ -158,7 +140,7 @@ impl SubscriptionLease {
         if is_lost && self.writers_fenced.replace(false) {
             tracing::warn!("the lease of the subscription had expired; reconnecting");
         }
-        !is_lost && self.terms.get() == term
+        !is_lost && self.term.get() == term
     }
 
     /// Releases the lease for one session. The last release ends the lease.
@@ -202,10 +184,10 @@ mod tests {
         let lease = SubscriptionLease::new(leases.clone(), renewal, keys.clone(), fence, 2);
         let (_sender, mut stop) = watch::channel(false);
 
-        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Taken);
-        let (first, second) = (lease.term(), lease.term());
-        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Kept, "the session of another broker");
-        assert!(lease.is_held(first) && lease.is_held(second));
+        let first = lease.hold(&mut stop, || ()).await.unwrap();
+        let second = lease.hold(&mut stop, || ()).await.unwrap();
+        assert_eq!(first, second, "the session of another broker holds it in the same term");
+        assert!(lease.is_held(first));
 
         leases.release(keys.lease).await.unwrap();
         let lost = async {
@@ -214,8 +196,8 @@ mod tests {
             }
         };
         tokio::time::timeout(END, lost).await.unwrap();
-        assert_eq!(lease.hold(&mut stop, || ()).await, Hold::Taken);
-        assert!(lease.is_held(lease.term()), "the first session has a new term");
+        let new = lease.hold(&mut stop, || ()).await.unwrap();
+        assert!(lease.is_held(new), "the first session has a new term");
         assert!(!lease.is_held(second), "the second session has not noticed the loss, and must reconnect");
     }
 }

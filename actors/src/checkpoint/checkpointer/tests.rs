@@ -46,9 +46,15 @@ async fn the_newest_checkpoint_of_a_sensor_replaces_the_one_that_waits() {
     }
     let newer = save(19, 2, pool.acquire(1).await);
     let sensor = newer.sensor.clone();
+    let replaced = Instant::now();
     checkpointer.handle(newer, &mut context);
     assert_eq!(checkpointer.state.waiting[&sensor].save.checkpoint.seq, 2);
     assert_eq!(pool.available(), 80, "the older one gives its credit back");
+    // No other checkpoint waits any more, and none is being written.
+    drop(context);
+    checkpointer.state.waiting.retain(|other, _| *other == sensor);
+    let since_replaced = replaced.elapsed();
+    assert!(checkpointer.metrics.checkpoint_waits.oldest() > since_replaced, "it keeps the age of the first");
 }
 
 #[actix_rt::test]

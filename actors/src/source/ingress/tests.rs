@@ -1,14 +1,16 @@
 use std::time::Duration;
 
+use prometheus::core::Collector as _;
 use thicket_codecs::{Format, PayloadLimits, PayloadRules, TopicTemplate, TopicTemplates};
 use thicket_schema::{Item, Keys};
 use thicket_store::redis::NodeName;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::admission::AdmissionLimits;
+use super::super::conflict::{End, IdConflict};
 use super::super::decode::{MessageDecoder, SubscriptionOptions};
 use super::*;
-use crate::mqtt::{Message, Version, connect};
+use crate::mqtt::{FailureKind, Message, Version, connect};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, mqtt_options, record};
 
 mod reconnect;
@@ -137,6 +139,26 @@ async fn the_drop_counter_of_the_broker_sets_a_metric_and_is_no_reading() {
     assert_eq!(ingress.sessions[0].metrics.broker_dropped.with_label_values(&["test"]).get(), 12);
     tokio::task::yield_now().await;
     assert!(appended.try_recv().is_err());
+}
+
+#[actix_rt::test]
+async fn a_node_without_the_lease_reports_no_conflict_and_no_drops() {
+    let (ingress, ..) = new_ingress(4);
+    let session = &ingress.sessions[0];
+    let in_conflict = session.metrics.mqtt_client_id_conflict.with_label_values(&["test", "test"]);
+    let mut conflict = IdConflict::default();
+    let taken_over = End { lasted: Some(Duration::from_hours(1)), failure: Some(FailureKind::TakenOver) };
+    conflict.on_end(taken_over);
+    assert!(conflict.begins(true));
+    in_conflict.set(1);
+    session.metrics.set_broker_dropped("test", 12);
+    session.on_waiting_for_lease(&mut conflict);
+    assert!(in_conflict.get() == 0 && !conflict.is_lasting());
+    let samples = session.metrics.broker_dropped.collect();
+    assert!(
+        samples.iter().all(|family| family.get_metric().is_empty()),
+        "the holder reports them: {samples:?}"
+    );
 }
 
 #[actix_rt::test]
