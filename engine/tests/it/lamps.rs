@@ -85,7 +85,7 @@ async fn a_store_that_is_away_is_named_by_readyz_the_gauge_and_one_log_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lag_is_the_age_of_the_oldest_reading_that_waits() {
-    let mut env = start(config()).await;
+    let mut env = start(config().shards(1).set("shards.max_in_flight", 2)).await;
     let engine = env.engine().await;
     let publisher = env.publisher();
     publisher.publish("sensors/a", "1").await;
@@ -94,9 +94,14 @@ async fn the_lag_is_the_age_of_the_oldest_reading_that_waits() {
     let last = Instant::now();
     tokio::time::sleep(PAUSE).await;
     env.servers.postgres.stop().unwrap();
-    // The shard waits for PostgreSQL before it scores a sensor that it does not know. The lag grows.
-    publisher.publish("sensors/b", "2").await;
-    engine.until_metric("thicket_shard_lag_seconds", 2.0).await;
+    // Two readings are in flight, so the shard waits for PostgreSQL before it scores another one. The lag
+    // grows nevertheless.
+    let appended = engine.metric("thicket_records_appended_total").await;
+    for number in 1..=5 {
+        publisher.publish("sensors/a", number.to_string()).await;
+        engine.until_metric("thicket_records_appended_total", appended + f64::from(number)).await;
+    }
+    engine.until_metric("thicket_shard_lag_seconds", 4.0).await;
     let lag = engine.metric("thicket_shard_lag_seconds").await;
     let since_last = last.elapsed();
     assert!(
@@ -104,7 +109,7 @@ async fn the_lag_is_the_age_of_the_oldest_reading_that_waits() {
         "{lag}, and {since_last:?} since the first"
     );
     env.servers.postgres.restart_on_same_port().unwrap();
-    env.until_accounted(2).await;
+    env.until_accounted(6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
