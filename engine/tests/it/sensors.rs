@@ -41,7 +41,7 @@ async fn more_sensors_than_allowed_are_dead_letters_also_after_a_restart() {
     publisher.publish("sensors/new", "2").await;
     env.until_accounted(27).await;
     assert_eq!(env.number("SELECT count(*) FROM readings").await, 11);
-    assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "too_many_sensors")).await > 0.5);
+    engine.until_metric_where("thicket_dead_letters_total", ("reason", "too_many_sensors"), 1.0).await;
     reconcile(&env);
 }
 
@@ -166,7 +166,7 @@ async fn beyond_a_rate_dead_letters_are_counted_and_few_are_stored() {
     assert_eq!(env.number("SELECT sum(dead_letters_stored)::int8 FROM ledger").await, stored);
     let short = "SELECT count(*) FROM dead_letters WHERE length(payload) = 256 AND payload_bytes = 1000";
     assert!(env.number(short).await > 10);
-    assert!(engine.metric_where("thicket_dead_letters_total", ("reason", "malformed_json")).await > 1_999.5);
+    engine.until_metric_where("thicket_dead_letters_total", ("reason", "malformed_json"), 2_000.0).await;
     reconcile(&env);
 }
 
