@@ -27,6 +27,8 @@ BEGIN
     EXECUTE format(
         'ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA %s GRANT SELECT ON TABLES TO thicket_engine',
         (SELECT relowner::regrole FROM pg_class WHERE oid = 'readings'::regclass), tables);
+    -- `thicket export` reads the sequences, and `thicket import` sets them.
+    EXECUTE format('GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA %s TO thicket_engine', tables);
     -- All writes of readings go through the parent table.
     FOR item IN
         SELECT c.oid::regclass AS name FROM pg_class c

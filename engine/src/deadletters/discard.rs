@@ -8,7 +8,7 @@ use thicket_store::postgres::{DeadLetterKey, PostgresConnection, delete_dead_let
 
 use crate::format::count;
 use crate::output::Format;
-use crate::terminal::{err, outln, write_json};
+use crate::terminal::{err, errln, outln, write_json};
 
 /// Deletes dead letters. Asks first unless `yes`.
 pub(super) async fn discard(
@@ -18,7 +18,7 @@ pub(super) async fn discard(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     if !keys.is_empty() && !yes && !confirm(keys.len())? {
-        outln!("nothing was deleted");
+        errln!("nothing was deleted");
         return Ok(ExitCode::FAILURE);
     }
     let deleted = delete_dead_letters(postgres, keys).await?;

@@ -8,7 +8,7 @@ use thicket_store::postgres::{PartitionLedger, SensorRows};
 use thicket_store::redis::InFlight;
 
 use super::redis::RedisState;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, complete_partitions};
 use crate::backlog;
 use crate::format::count;
 use crate::losses::Loss;
@@ -183,12 +183,9 @@ fn kinds(snapshot: &Snapshot) -> Check {
 
 /// A sensor's seqs begin with 1, unless retention has dropped rows of its partition.
 fn sequences(snapshot: &Snapshot) -> Check {
-    let expired: BTreeMap<i32, i64> =
-        snapshot.ledgers.iter().map(|row| (row.partition, row.ledger.expired)).collect();
-    let begins_with_one = |counts: &SensorRows| {
-        let expired = counts.partition.and_then(|partition| expired.get(&partition));
-        snapshot.since.is_none() && expired == Some(&0)
-    };
+    let complete = complete_partitions(snapshot.since, &snapshot.ledgers);
+    let begins_with_one =
+        |counts: &SensorRows| counts.partition.is_some_and(|partition| complete.contains(&partition));
     let compared = format!("seq of {} without a gap", count(snapshot.sensors.len() as u64, "sensor"));
     each_sensor("sequences", compared, snapshot, |counts| {
         let first = counts.first?;

@@ -1,6 +1,6 @@
 //! The state of PostgreSQL at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use thicket_schema::Timestamp;
@@ -55,10 +55,19 @@ impl Snapshot {
         }
         progress.finish();
         let mut sensors: BTreeMap<i64, SensorRows> = BTreeMap::new();
+        let complete = complete_partitions(since, &ledgers);
         for counts in eras.into_values() {
-            sensors.entry(counts.sensor).and_modify(|before| before.append(&counts)).or_insert(counts);
+            let is_complete = counts.partition.is_some_and(|partition| complete.contains(&partition));
+            let append = |before: &mut SensorRows| before.append_era(&counts, is_complete);
+            sensors.entry(counts.sensor).and_modify(append).or_insert(counts);
         }
         end_snapshot(postgres).await?;
         Ok(Self { at, since, ledgers, dead_letters, sensors, losses, misnamed })
     }
+}
+
+/// Returns the partitions of which all rows are counted that there have ever been.
+pub(super) fn complete_partitions(since: Option<Timestamp>, ledgers: &[PartitionLedger]) -> BTreeSet<i32> {
+    let complete = |row: &&PartitionLedger| since.is_none() && row.ledger.expired == 0;
+    ledgers.iter().filter(complete).map(|row| row.partition).collect()
 }

@@ -15,7 +15,7 @@ pub(crate) enum SensorsCommand {
         #[arg(default_value = "*")]
         pattern: String,
         /// The maximum number of sensors.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
         #[command(flatten)]
         format: Format,

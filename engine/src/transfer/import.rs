@@ -62,8 +62,9 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         }
         begun => begun?,
     };
+    let begun = begin_import(&redis, &to).await;
     ensure!(
-        begin_import(&redis, &to).await?,
+        begun.map_err(|error| anyhow!("redis: {error}; {}", advice(&error.to_string())))?,
         "redis has keys under the prefix {} already: import into an empty redis, or set redis.prefix",
         config.redis.prefix
     );
@@ -133,6 +134,8 @@ fn advice(error: &str) -> &'static str {
         "redis has no memory left: raise its maxmemory, and import again"
     } else if error.contains("MISCONF") {
         "redis cannot write its file: make room on its disk, and import again"
+    } else if error.contains("NOPERM") {
+        "give the user of redis.url the right +restore for the import (docs/operating.md), and import again"
     } else {
         "if it refuses the value, it is older than the redis of the export: use a newer one, and import again"
     }

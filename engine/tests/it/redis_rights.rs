@@ -12,9 +12,14 @@ const MANUAL: &str = include_str!("../../../docs/operating.md");
 /// How the line of the engine begins.
 const ENGINE: &str = "user engine on #$hash ";
 
+/// The rights of the engine's user in the composition.
+pub(crate) fn engine_rights() -> &'static str {
+    USERS.lines().find_map(|line| line.strip_prefix(ENGINE)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rights_of_the_composition_are_enough_for_all_that_the_engine_does() {
-    let rights = USERS.lines().find_map(|line| line.strip_prefix(ENGINE)).unwrap();
+    let rights = engine_rights();
     assert!(MANUAL.contains(rights), "docs/operating.md does not have the same rights: {rights}");
     let config = TestEnv::config().small_detector().checkpoint_every(50);
     let samples = Samples::new("mic-", SENSORS, now_seconds() - 1_000);

@@ -10,6 +10,7 @@ use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Config, Samples, TestEnv};
 
 use crate::deployment::Deployment;
+use crate::redis_rights::engine_rights;
 use crate::support::{BINARY, start, stderr, stdout, undisturbed};
 
 const READINGS: i64 = 300;
@@ -232,4 +233,31 @@ async fn an_import_refuses_servers_that_have_data_or_no_tables() {
     new.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
     let refused = new.thicket(&["import", name]);
     assert!(stderr(&refused).contains("run `thicket migrate` first"), "{}", stderr(&refused));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_names_the_right_that_its_user_of_redis_lacks_before_it_copies_a_row() {
+    let samples = Samples::new("city/mic-", 3, now_seconds() - READINGS);
+    let (_old, file, digest) = exported(&samples).await;
+    let name = file.to_str().unwrap();
+    let new = start(config()).await;
+    let redis = new.redis().await;
+    redis.create_user("engine", "secret", engine_rights()).await.unwrap();
+    let all = new.addresses().redis;
+    let (_, server) = all.rsplit_once('@').unwrap();
+    let config = new.base().set("redis.url", format!("redis://engine:secret@{server}"));
+    let refused = new.thicket_with(&["import", name], &config);
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("give the user of redis.url the right +restore"), "{said}");
+    assert!(!said.contains("imported"), "{said}");
+    // The mark of the import is gone: an engine may start.
+    assert!(new.engine_with(&config).await.terminate().await.success());
+
+    redis.delete_everything().await.unwrap();
+    new.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+    succeeded(&new.thicket(&["migrate"]));
+    redis.create_user("engine", "secret", "+restore").await.unwrap();
+    let imported = succeeded(&new.thicket_with(&["import", name], &config));
+    assert_eq!(digest_of(&imported), digest);
 }

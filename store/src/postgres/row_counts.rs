@@ -55,11 +55,26 @@ pub struct SensorRows {
 }
 
 impl SensorRows {
-    /// Adds the counts of a later day, or of the next era.
+    /// Adds the counts of a later day of the same era.
     pub fn append(&mut self, later: &Self) {
         if let (Some(last), Some(first)) = (self.last, later.first) {
             self.breaks += i64::from(first != last + 1);
         }
+        self.add(later);
+    }
+
+    /// Adds the counts of a later era. `is_complete` is false if older rows are not counted.
+    ///
+    /// The first rows of an era have older times than the last rows of the era before. If the rows
+    /// before some time are left out, seqs are missing between the two.
+    pub fn append_era(&mut self, later: &Self, is_complete: bool) {
+        if let (Some(last), Some(first)) = (self.last, later.first) {
+            self.breaks += i64::from(if is_complete { first != last + 1 } else { first <= last });
+        }
+        self.add(later);
+    }
+
+    fn add(&mut self, later: &Self) {
         self.first = self.first.or(later.first);
         self.last = later.last.max(self.last);
         self.scored += later.scored;
@@ -139,6 +154,17 @@ mod tests {
             let mut rows = day(1, 10);
             rows.append(&day(first, last));
             assert_eq!(rows.breaks, 1, "{first}");
+        }
+    }
+
+    #[test]
+    fn seqs_between_two_eras_may_be_missing_if_older_rows_are_left_out_and_never_repeat() {
+        for (first, of_all, of_newer) in [(11, 0, 0), (12, 1, 0), (10, 1, 1), (1, 1, 1)] {
+            for (is_complete, breaks) in [(true, of_all), (false, of_newer)] {
+                let mut rows = day(1, 10);
+                rows.append_era(&day(first, 20), is_complete);
+                assert_eq!((rows.breaks, rows.last), (breaks, Some(20)), "{first} {is_complete}");
+            }
         }
     }
 }

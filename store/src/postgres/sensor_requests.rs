@@ -320,6 +320,9 @@ pub(super) async fn forget(
 
 /// Deletes the oldest rows of a sensor, all of them if `limit` is `None`. Counts them in the ledger
 /// as expired. Returns their number.
+///
+/// A sensor has one row at a time, so the oldest rows are those of a range of times. A range is
+/// found by the index, in the tables of its days; a join with the rows would scan all days.
 async fn delete_rows(
     connection: &mut AsyncPgConnection,
     sensor: SensorId,
@@ -332,8 +335,10 @@ async fn delete_rows(
     }
     let [unscored, poison, late] = [Flag::Unscored, Flag::Poison, Flag::Late].map(Flag::bit);
     let deleted: Deleted = sql_query(format!(
-        "WITH doomed AS (SELECT sensor, ts FROM readings WHERE sensor = $1 ORDER BY ts LIMIT $2),
-              deleted AS (DELETE FROM readings r USING doomed o WHERE r.sensor = o.sensor AND r.ts = o.ts RETURNING r.flags),
+        "WITH doomed AS (SELECT ts FROM readings WHERE sensor = $1 ORDER BY ts LIMIT $2),
+              deleted AS (DELETE FROM readings
+                          WHERE sensor = $1 AND ts BETWEEN (SELECT min(ts) FROM doomed) AND (SELECT max(ts) FROM doomed)
+                          RETURNING flags),
               counts AS (SELECT count(*) AS rows, count(*) FILTER (WHERE flags & {unscored} <> 0) AS unscored,
                                 count(*) FILTER (WHERE flags & {poison} <> 0) AS poison,
                                 count(*) FILTER (WHERE flags & {late} <> 0) AS late FROM deleted),

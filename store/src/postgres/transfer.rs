@@ -38,6 +38,11 @@ pub enum TransferError {
     /// The database has no table at all.
     #[error("the database has no tables: run `thicket migrate` first")]
     NoTables,
+    /// The user may not read a sequence. Its last value would be missing in the archive.
+    #[error(
+        "this user may not read the sequence {0}: run `thicket migrate --roles` as the owner of the tables, and export again"
+    )]
+    NoRight(String),
     /// The database has no such table, or other columns.
     #[error("the table {0} has other columns here: export and import with the same version of thicket")]
     OtherColumns(String),
@@ -99,10 +104,16 @@ impl TableReader {
 
     /// Returns the sequences.
     pub async fn sequences(&self) -> Result<Vec<Sequence>, TransferError> {
-        let query = "SELECT sequencename::text, last_value FROM pg_sequences
-                     WHERE schemaname = current_schema() ORDER BY sequencename";
+        // To a user without the right, `last_value` is NULL, as that of a new sequence.
+        let query = "SELECT sequencename::text, last_value,
+                            has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'SELECT, USAGE')
+                     FROM pg_sequences WHERE schemaname = current_schema() ORDER BY sequencename";
         let rows = self.client.query(query, &[]).await?;
-        rows.iter().map(|row| Ok(Sequence { name: row.try_get(0)?, last: row.try_get(1)? })).collect()
+        let sequence = |row: &tokio_postgres::Row| {
+            let sequence = Sequence { name: row.try_get(0)?, last: row.try_get(1)? };
+            if row.try_get(2)? { Ok(sequence) } else { Err(TransferError::NoRight(sequence.name)) }
+        };
+        rows.iter().map(sequence).collect()
     }
 
     /// Returns the number of rows of a table.

@@ -79,7 +79,8 @@ async fn dump(redis: &Client, key: String) -> Result<Option<KeyDump>, RedisError
 }
 
 /// Marks the beginning of an import. Deletes what an import that has not ended left. Returns false
-/// if the deployment has keys of its own: nothing is changed then.
+/// if the deployment has keys of its own. Fails if the user may not run `RESTORE`. Nothing is changed
+/// in either case.
 pub async fn begin_import(redis: &Client, keys: &Keys) -> Result<bool, RedisError> {
     let is_interrupted: Option<String> = redis.get(keys.importing()).await?;
     let mut old = Vec::new();
@@ -99,10 +100,22 @@ pub async fn begin_import(redis: &Client, keys: &Keys) -> Result<bool, RedisErro
         return Ok(false);
     }
     redis.set::<(), _, _>(keys.importing(), "1", None, None, false).await?;
+    if let Err(error) = restore_itself(redis, keys.importing()).await {
+        if is_interrupted.is_none() {
+            end_import(redis, keys).await?;
+        }
+        return Err(error);
+    }
     for page in old.chunks(PAGE as usize) {
         redis.del::<(), _>(page.to_vec()).await?;
     }
     Ok(true)
+}
+
+/// Restores a key from its own dump. Shows, before hours of copying, whether this user may do it.
+async fn restore_itself(redis: &Client, key: String) -> Result<(), RedisError> {
+    let value: Bytes = redis.dump(&key).await?;
+    redis.restore(key, 0, value.into(), true, false, None, None).await
 }
 
 /// Writes keys of a deployment `from` as keys of the deployment `to`.

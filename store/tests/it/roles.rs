@@ -7,8 +7,8 @@ use diesel_async::SimpleAsyncConnection as _;
 use thicket_schema::postgres::{create_engine_login, grant_roles, pending_migrations};
 use thicket_schema::{PartitionId, Position};
 use thicket_store::postgres::{
-    CheckpointFacts, DayOutcome, FieldSets, WriteSession, begin_retention, can_claim, check_deployment,
-    claim, connect_postgres, day_tables, postgres_pool, rows_after,
+    CheckpointFacts, DayOutcome, FieldSets, TableReader, TableWriter, WriteSession, begin_retention,
+    can_claim, check_deployment, claim, connect_postgres, day_tables, postgres_pool, rows_after,
 };
 
 use crate::drop_day;
@@ -58,6 +58,29 @@ async fn the_engine_s_role_commits_restores_and_drops_days_and_owns_nothing() {
     let mut second = batch_of(&[3.0]);
     (second.from, second.to) = (batch.to, Position { generation: 1, n: 2 });
     WriteSession::default().commit(&server.url(), &[&second]).await.unwrap();
+}
+
+/// The values of the sequences are part of a deployment: without them, ids would be given twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_s_role_exports_and_imports_the_sequences() {
+    const SILENCE: &str = "INSERT INTO silences (pattern, until, note, author)
+                           VALUES ('*', now() + interval '1 hour', '', '')";
+    let (old, old_engine, _) = start().await;
+    old.execute(&format!("{SILENCE}; {SILENCE}; DELETE FROM silences")).await;
+    let tables = TableReader::begin(&(&old_engine).into()).await.unwrap();
+    let (all, sequences) = (tables.tables().await.unwrap(), tables.sequences().await.unwrap());
+    let last = sequences.iter().find(|sequence| sequence.name == "silences_id_seq").unwrap().last;
+    assert_eq!(last, Some(2));
+
+    let (new, new_engine, _) = start().await;
+    let writer = TableWriter::begin(&(&new_engine).into(), &all).await.unwrap();
+    writer.commit(&sequences).await.unwrap();
+    new.execute(SILENCE).await;
+    assert_eq!(new.number("SELECT id FROM silences").await, 3);
+
+    old.execute("REVOKE SELECT ON SEQUENCE silences_id_seq FROM thicket_engine").await;
+    let refused = TableReader::begin(&(&old_engine).into()).await.unwrap().sequences().await.unwrap_err();
+    assert!(refused.to_string().contains("may not read the sequence silences_id_seq"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
