@@ -60,7 +60,7 @@ impl Restoration {
             restored: Restored { seq: detector.seq(), replayed, mismatches: 0, unusable },
             detector,
             current: first.identity,
-            labels: history.labels.clone(),
+            labels: labels_since_reset(history),
             has_scored_row: false,
         }
     }
@@ -98,6 +98,14 @@ impl Restoration {
         }
         (detector, restored)
     }
+}
+
+/// Returns the labels of the detector that began at the last reset. A label that the detector before
+/// it applied after its last reading has the seq of the reset.
+fn labels_since_reset(history: &History) -> Vec<AppliedLabel> {
+    let mut labels = history.labels.clone();
+    labels.retain(|applied| history.reset.is_none_or(|reset| applied.seq > reset.seq));
+    labels
 }
 
 /// Applies the labels that belong to the detector's present seq, and that it has not applied.

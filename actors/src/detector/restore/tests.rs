@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use thicket_detector::{Detection, DetectorConfig, Label};
 use thicket_schema::{Checkpoint, FieldSet, Timestamp};
+use thicket_store::postgres::DetectorReset;
 
 use super::*;
 
@@ -321,6 +322,43 @@ fn labels_are_applied_once_and_in_order_whatever_the_pages_and_the_checkpoint() 
             assert_eq!(detector.snapshot(), undisturbed.snapshot(), "pages of {page} after {from}");
         }
     }
+}
+
+/// Labels that were applied at the seq of a reset belong to the detector before it. The detector
+/// that began there counts its own labels from 1.
+#[test]
+fn labels_from_before_a_reset_are_not_applied_to_the_detector_after_it() {
+    const RESET: u64 = 50;
+    let config = small_config();
+    let mut undisturbed =
+        Detector::resume(sensor().as_str(), &config.config, RESET, Some(RESET.cast_signed()));
+    let label = |seq, number, started| AppliedLabel {
+        sensor: sensor().id(),
+        seq,
+        number,
+        started: Timestamp(started),
+        label: Label::False,
+    };
+    let mut labels = vec![label(RESET, 1, 10), label(RESET, 2, 20)];
+    let mut all = Vec::new();
+    for i in 60..READINGS {
+        let value = if (500..505).contains(&i) { vec![500.0, -500.0] } else { values(i) };
+        let detection = undisturbed.apply(i, fields().names(), &value).unwrap();
+        let row = rows(std::slice::from_ref(&detection), i, &config).remove(0);
+        all.push(StoredReading { values: value, ..row });
+        if let Some(event) = detection.event.filter(|_| i == 502)
+            && undisturbed.label(event.started, Label::False) == Some(1)
+        {
+            labels.push(label(undisturbed.seq(), 1, event.started));
+        }
+    }
+    assert_eq!(undisturbed.labels(), 1);
+    let reset = DetectorReset { request: 1, seq: RESET, era: 0, newest: Timestamp(RESET.cast_signed()) };
+    let configs = BTreeMap::from([(config.identity, Arc::new(config.clone()))]);
+    let history = History { replay: all, labels, configs, reset: Some(reset), ..History::default() };
+    let (restored, found) = restore(&RestoreFacts { sensor: &sensor(), config: &config, history: &history });
+    assert_eq!((found.mismatches, restored.labels()), (0, 1));
+    assert_eq!(restored.snapshot(), undisturbed.snapshot());
 }
 
 /// With a change of the settings.
