@@ -110,10 +110,13 @@ impl Covariance {
     /// Returns whether this covariance fits a sensor with this many fields. A restored snapshot is
     /// checked with it.
     pub(crate) fn is_sound(&self, fields: usize) -> bool {
+        // First, so that nothing below overflows.
+        if self.size != fields.min(MAX_FIELDS) {
+            return false;
+        }
         let cells = self.size * (self.size + 1) / 2;
         let diagonal = (0..self.size).map(|row| row * (row + 1) / 2 + row);
-        self.size == fields.min(MAX_FIELDS)
-            && self.lower.len() == cells
+        self.lower.len() == cells
             && self.factor.len() == cells
             && self.lower.iter().chain(&self.factor).all(|number| number.is_finite())
             && diagonal.into_iter().all(|cell| self.factor[cell] > 0.0)

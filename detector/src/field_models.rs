@@ -66,7 +66,7 @@ impl FieldModels {
                 forecast.pass_over();
                 measures.extend([0.0; FIELD_MEASURES]);
             } else {
-                forecast.follow(coordinate, scale.least_residual());
+                forecast.follow(coordinate, scale.least_residual(), scale.spread());
                 measures.extend(forecast.measures());
                 measures.extend(course.observe(coordinate, scale.spread()));
             }

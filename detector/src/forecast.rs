@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::autoregression::{Autoregression, extend};
+use crate::scale::is_implausible;
 use crate::spread::Spread;
 
 /// Lags of the autoregression.
@@ -72,8 +73,9 @@ impl Forecast {
     }
 
     /// Compares the field's next coordinate with its forecast. `least` is the lower bound of the
-    /// residual's usual size.
-    pub(crate) fn follow(&mut self, coordinate: f64, least: f64) {
+    /// residual's usual size. `spread` is the field's own spread: a first value that is
+    /// [implausible](is_implausible) is not learnt.
+    pub(crate) fn follow(&mut self, coordinate: f64, least: f64, spread: f64) {
         let distance = coordinate - self.mean;
         let known = usize::from(self.known);
         let (expected, growth) = if known == LAGS {
@@ -89,6 +91,9 @@ impl Forecast {
         self.unrest += (counted * counted - self.unrest) / UNREST_REACH;
         let reach = CLIP * self.covariances[0].sqrt();
         self.last = if reach > 0.0 { distance.clamp(-reach, reach) } else { distance };
+        if reach <= 0.0 && known < LAGS && is_implausible(distance, spread) {
+            (self.last, self.error) = (0.0, 0.0);
+        }
         // The error of a forecast from fewer lags is greater. It counts as one from all lags.
         self.error /= growth;
     }
@@ -183,7 +188,7 @@ mod tests {
         let (mut forecast, mut x, mut noise) = (Forecast::new(100.0), 0.0, Noise::new(7));
         for i in 0_u32..20_000 {
             x = 0.9 * x + noise.uniform() - 0.5;
-            forecast.follow(100.0 + x, 0.0);
+            forecast.follow(100.0 + x, 0.0, 0.0);
             forecast.advance(true, 1.0 / f64::from(i.clamp(16, 5_000)));
         }
         (forecast, x)
@@ -195,7 +200,7 @@ mod tests {
         assert!((forecast.coefficients[0] - 0.9).abs() < 0.05, "{:?}", forecast.coefficients);
         let residual = |value: f64| {
             let mut forecast = forecast.clone();
-            forecast.follow(100.0 + value, 0.0);
+            forecast.follow(100.0 + value, 0.0, 0.0);
             forecast.residual()
         };
         let usual = libm::sqrt(1.0 / 12.0);
@@ -212,10 +217,10 @@ mod tests {
         let (mut forecast, _) = learnt();
         forecast.restart();
         let usual = libm::sqrt(1.0 / 12.0 / (1.0 - 0.81));
-        forecast.follow(100.0 + 2.0 * usual, 0.0);
+        forecast.follow(100.0 + 2.0 * usual, 0.0, 0.0);
         assert!((forecast.residual() - 2.0).abs() < 0.3, "{}", forecast.residual());
         forecast.advance(false, 0.0);
-        forecast.follow(100.0 + 0.9 * 2.0 * usual, 0.0);
+        forecast.follow(100.0 + 0.9 * 2.0 * usual, 0.0, 0.0);
         assert!(forecast.residual().abs() < 0.3, "one lag is enough here: {}", forecast.residual());
     }
 
@@ -225,7 +230,7 @@ mod tests {
         let before = forecast.mean + forecast.lags[0];
         assert!((before - (100.0 + x)).abs() < 1e-9, "the newest lag is the last value");
         for _ in 0..200 {
-            forecast.follow(102.0, 0.0);
+            forecast.follow(102.0, 0.0, 0.0);
             forecast.advance(true, 0.05);
         }
         let newest = forecast.mean + forecast.lags[0];
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn an_outlier_hardly_moves_drift_and_unrest() {
         let (mut forecast, _) = learnt();
-        forecast.follow(1e9, 0.0);
+        forecast.follow(1e9, 0.0, 0.0);
         let [residual, drift, unrest] = forecast.measures();
         assert!(residual > 20.0 && drift < 4.0 && unrest < 2.5, "{residual} {drift} {unrest}");
     }

@@ -9,7 +9,7 @@ use crate::config::{ClockContext, DetectorConfig};
 use crate::field_models::Coordinates;
 use crate::level::{Axis, Calendar, Context, Level, LevelInput, REACH_PER_POINT};
 use crate::residuals::Residuals;
-use crate::scale::Scale;
+use crate::scale::{Scale, is_implausible};
 use crate::surprise::measures_of;
 
 const MICROS_OF_DAY: f64 = 86_400e6;
@@ -18,6 +18,9 @@ const MICROS_OF_DAY: f64 = 86_400e6;
 const DAYS_FOR_DAY: f64 = 2.0;
 /// The same for the day of the week.
 const DAYS_FOR_WEEK: f64 = 14.0;
+/// While a field is stuck, the scales of the other fields rest too, because often the whole device has
+/// failed. After this many repetitions, they learn again.
+const STUCK_TOGETHER: u32 = 512;
 
 /// A sensor's scales, forest and forecasts.
 #[derive(Clone, Deserialize, Serialize)]
@@ -35,6 +38,9 @@ pub(crate) struct Model {
     /// Whether the last row lacked the field, so that its coordinate is imputed.
     #[serde(skip)]
     imputed: Vec<bool>,
+    /// Whether the field was stuck in the last row.
+    #[serde(skip)]
+    stuck: Vec<bool>,
     /// Measures of the last row, view by view.
     #[serde(skip)]
     measures: Vec<f64>,
@@ -86,7 +92,9 @@ impl Model {
         let column = |field: usize| rows.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
         let mut scales: Vec<Scale> = (0..fields).map(|field| Scale::calibrate(&column(field))).collect();
         let first = scales.iter_mut().enumerate().map(|(field, scale)| {
-            let first = column(field).into_iter().find(|value| !value.is_nan());
+            let is_value =
+                |value: &f64| !value.is_nan() && !is_implausible(scale.coordinate(*value), scale.spread());
+            let first = column(field).into_iter().find(is_value);
             first.map_or(0.0, |value| scale.next_coordinate(value))
         });
         let residuals = (config.smoothing > 0).then(|| Residuals::new(first));
@@ -99,6 +107,7 @@ impl Model {
             since: known.map_or(rows[0].0, |known| known.since),
             coordinates: Vec::new(),
             imputed: Vec::new(),
+            stuck: Vec::new(),
             measures: Vec::new(),
             measures_to_learn: Vec::new(),
         };
@@ -144,6 +153,7 @@ impl Model {
         self.level.make_ready(fields, self.calendar);
         self.coordinates = vec![0.0; fields];
         self.imputed = vec![false; fields];
+        self.stuck = vec![false; fields];
     }
 
     /// Returns whether this model fits the configuration and a sensor with this many fields.
@@ -164,12 +174,14 @@ impl Model {
         let Learning { pace, turn, rate } = learning;
         let learn = pace != LearningPace::Slow || turn;
         let mut row_score = RowScore::default();
-        for (((coordinate, imputed), scale), &value) in
-            self.coordinates.iter_mut().zip(&mut self.imputed).zip(&mut self.scales).zip(row.values)
+        let marks = self.imputed.iter_mut().zip(&mut self.stuck);
+        for (((coordinate, (imputed, stuck)), scale), &value) in
+            self.coordinates.iter_mut().zip(marks).zip(&mut self.scales).zip(row.values)
         {
             *coordinate = scale.next_coordinate(value);
             *imputed = value.is_nan();
-            row_score.stuck |= !*imputed && scale.observe(value);
+            *stuck = !*imputed && scale.observe(value);
+            row_score.stuck |= *stuck;
         }
         self.advance_calendar(row.ts);
         let mut coordinates = std::mem::take(&mut self.coordinates);
@@ -196,9 +208,12 @@ impl Model {
             residuals.advance(imputed, turn, rate);
         }
         self.coordinates = coordinates;
-        if learn && !row_score.stuck {
-            let known = self.imputed.iter().map(|imputed| !imputed);
-            for (scale, _) in self.scales.iter_mut().zip(known).filter(|(_, known)| *known) {
+        if learn {
+            let mut stuck_fields = self.scales.iter().zip(&self.stuck).filter(|(_, stuck)| **stuck);
+            let all_rest = stuck_fields.any(|(scale, _)| scale.repetitions() < STUCK_TOGETHER);
+            let rests =
+                self.imputed.iter().zip(&self.stuck).map(|(imputed, stuck)| *imputed || *stuck || all_rest);
+            for (scale, _) in self.scales.iter_mut().zip(rests).filter(|(_, rests)| !rests) {
                 scale.learn(rate);
             }
         }
@@ -279,6 +294,7 @@ impl Model {
             + self.scales.capacity() * size_of::<Scale>()
             + self.coordinates.capacity() * size_of::<f64>()
             + self.imputed.capacity()
+            + self.stuck.capacity()
             + (self.measures.capacity() + self.measures_to_learn.capacity()) * size_of::<f64>()
     }
 
@@ -322,6 +338,8 @@ impl Model {
     /// Gives the time of day, and the day of the week, its weight once the sensor has run for
     /// enough days.
     fn advance_calendar(&mut self, ts: i64) {
+        // The clock was ahead at first, and has gone back.
+        self.since = self.since.min(ts);
         let days = (ts - self.since) as f64 / MICROS_OF_DAY;
         let Calendar { day, week } = &mut self.calendar;
         for (context, needed) in [(day, DAYS_FOR_DAY), (week, DAYS_FOR_WEEK)] {
@@ -368,3 +386,6 @@ fn first_calendar(rows: &[(i64, Vec<f64>)], config: &DetectorConfig) -> Calendar
     };
     Calendar { day: context(DAYS_FOR_DAY), week: context(DAYS_FOR_WEEK) }
 }
+
+#[cfg(test)]
+mod tests;

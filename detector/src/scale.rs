@@ -23,6 +23,9 @@ use crate::spread::Spread;
 /// Readings that fix the offsets and units.
 pub(crate) const CALIBRATION_ROWS: usize = 16;
 
+/// A first value farther than this many spreads from the median is implausible.
+const FIRST_REACH: f64 = 50.0;
+
 /// Noise floor of a field that hardly moves, as a part of its magnitude.
 const FLOOR: f64 = 1e-3;
 
@@ -129,6 +132,11 @@ impl Scale {
         self.spread.learn(self.last, rate);
     }
 
+    /// Returns how many readings in a row have repeated the value before them.
+    pub(crate) fn repetitions(&self) -> u32 {
+        self.run
+    }
+
     /// Returns whether the field hardly ever moves.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.restless < RESTLESS
@@ -165,6 +173,13 @@ impl Scale {
     pub(crate) fn coordinate(&self, value: f64) -> f64 {
         ((value - self.offset) / self.unit).clamp(-FARTHEST, FARTHEST)
     }
+}
+
+/// Returns whether a value at this distance is so far off that the sensor has hardly measured it,
+/// such as 65535 or 85 °C among the first values. Models that have learnt no spread of their own yet
+/// ask this.
+pub(crate) fn is_implausible(distance: f64, spread: f64) -> bool {
+    spread > 0.0 && distance.abs() > FIRST_REACH * spread
 }
 
 /// Returns the weight that makes dimensions of any spread count alike.

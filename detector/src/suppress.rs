@@ -78,6 +78,10 @@ impl Suppression {
         let Candidate { at, started, causes } = *candidate;
         let lasted = u128::from((at - started).max(0).cast_unsigned());
         let tolerable = |cause: &Cause| {
+            if cause.actual.is_nan() {
+                // The reading lacks the field.
+                return true;
+            }
             let off = (cause.actual - cause.expected).abs();
             off <= self.absolute || off <= self.relative * cause.expected.abs()
         };
@@ -179,6 +183,9 @@ mod tests {
         let absolute = Suppression { absolute: 2.0, ..Suppression::default() };
         assert!(suppresses(&absolute, 0, &[off_by(40.0, 41.0)]));
         assert!(!suppresses(&absolute, 0, &[off_by(40.0, 41.0), off_by(40.0, 71.0)]));
+        let missing = off_by(40.0, f64::NAN);
+        assert!(suppresses(&absolute, 0, &[off_by(40.0, 41.0), missing.clone()]), "a field is missing");
+        assert!(!suppresses(&absolute, 0, &[off_by(40.0, 71.0), missing]));
         let relative = Suppression { relative: 0.05, ..Suppression::default() };
         assert!(suppresses(&relative, 0, &[off_by(40.0, 41.9)]));
         assert!(!suppresses(&relative, 0, &[off_by(40.0, 42.1)]));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::autoregression::Autoregression;
+use crate::scale::is_implausible;
 
 /// Readings of a block.
 const BLOCK: u8 = 4;
@@ -12,6 +13,8 @@ const LAGS: usize = 4;
 const RENEWAL: u32 = 32;
 /// Blocks that are learnt before the first forecast.
 const FIRST_FORECAST: u32 = 20;
+/// So many first blocks are not learnt if they are [implausible](is_implausible).
+const FIRST_BLOCKS: u32 = 2;
 /// A block farther than this many standard deviations from the mean counts as this far, and a
 /// residual beyond this many usual ones counts as this many when it is learnt.
 const CLIP: f64 = 6.0;
@@ -75,8 +78,11 @@ impl Coarse {
         if !self.is_complete {
             return;
         }
-        let distance = self.sum / f64::from(BLOCK) - self.mean;
+        let mut distance = self.sum / f64::from(BLOCK) - self.mean;
         (self.sum, self.count) = (0.0, 0);
+        if self.learnt < FIRST_BLOCKS && is_implausible(distance, spread) {
+            distance = 0.0;
+        }
         let reach = CLIP * self.covariances[0].sqrt();
         let is_forecast = usize::from(self.known) >= LAGS && self.learnt >= FIRST_FORECAST;
         let expected = self.coefficients.iter().zip(&self.blocks).map(|(a, b)| a * b).sum::<f64>();
