@@ -1,9 +1,10 @@
 //! Reads the members of an object that name its sensor.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
-
+use super::scan::Scanner;
+use super::source::{Source as _, Token};
 use super::times::unquoted;
 
 /// Returns the text of the member at each path; `None` if the object has no such member, or the
@@ -23,30 +24,47 @@ pub(super) fn has_object(object: &str, path: &str) -> bool {
 
 fn member(object: &str, path: &str) -> Option<Box<str>> {
     let Some(parent) = path.strip_suffix(".*") else { return text(find(object, path)?) };
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(find(object, parent)?).ok()?;
-    let pairs = members.iter().filter_map(|(name, value)| Some(format!("{name}={}", text(value.get())?)));
+    let members = members(find(object, parent)?)?;
+    let pairs = members.iter().filter_map(|(name, json)| Some(format!("{name}={}", text(json)?)));
     let joined = pairs.collect::<Vec<_>>().join(",");
     (!joined.is_empty()).then(|| joined.into())
 }
 
 /// Returns the JSON of the member at a path.
 fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
-    let members: HashMap<String, &RawValue> = serde_json::from_str(object).ok()?;
-    if let Some(value) = members.get(path) {
-        return Some(value.get());
+    let members = members(object)?;
+    if let Some(json) = members.get(path) {
+        return Some(json);
     }
     // The name of the outer member may have points itself, so each split is tried.
     path.match_indices('.').find_map(|(point, _)| {
         let inner = members.get(&path[..point])?;
-        find(inner.get(), &path[point + 1..])
+        find(inner, &path[point + 1..])
     })
 }
 
+/// Returns the members of an object with their JSON. It is as lenient as the walk that reads the
+/// fields: a bare word or a wrong escape must not hide the other members.
+fn members(object: &str) -> Option<BTreeMap<Cow<'_, str>, &str>> {
+    let mut scanner = Scanner::new(object);
+    if scanner.token().ok()? != Token::Object {
+        return None;
+    }
+    let mut members = BTreeMap::new();
+    while let Some(quoted) = scanner.member(members.is_empty()).ok()? {
+        let start = scanner.position();
+        // Unknown words are refused by the walk.
+        scanner.skip(|_| true).ok()?;
+        members.insert(unquoted(quoted), scanner.since(start).trim_ascii());
+    }
+    Some(members)
+}
+
 fn text(json: &str) -> Option<Box<str>> {
-    match json.as_bytes().first()? {
-        b'{' | b'[' => None,
-        b'"' => Some(unquoted(json).trim()).filter(|text| !text.is_empty()).map(Box::from),
-        _ => Some(json).filter(|json| *json != "null").map(Box::from),
+    match Scanner::new(json).token().ok()? {
+        Token::Quoted(quoted) => Some(unquoted(quoted).trim()).filter(|text| !text.is_empty()).map(Box::from),
+        Token::Number(_) | Token::Bool(_) => Some(json.into()),
+        _ => None,
     }
 }
 
@@ -65,6 +83,16 @@ mod tests {
         assert_eq!(one(object, "deviceInfo.tags.site.name").as_deref(), Some("north"));
         assert_eq!(one(object, "id").as_deref(), Some("17"));
         assert_eq!(one(r#"{"t":{"b":"x","a":1,"c":[]}}"#, "t.*").as_deref(), Some("a=1,b=x"));
+    }
+
+    #[test]
+    fn members_are_found_beside_values_that_json_does_not_have() {
+        let object = r#"{"id":"a7","wind":NaN,"tags":{"x":inf,"host":"gw"},"msg":"C:\temp\x"}"#;
+        assert_eq!(one(object, "id").as_deref(), Some("a7"));
+        assert_eq!(one(object, "tags.host").as_deref(), Some("gw"));
+        assert_eq!(one(object, "tags.*").as_deref(), Some("host=gw"));
+        assert_eq!(one(object, "wind"), None);
+        assert!(has_object(object, "tags"));
     }
 
     #[test]

@@ -209,6 +209,23 @@ fn a_field_that_occurs_twice_is_refused_at_any_level() {
 }
 
 #[test]
+fn an_optional_root_and_labels_are_found_beside_bare_words_and_wrong_escapes() {
+    let (root, labels) = ("values?".to_owned(), vec!["id".to_owned()]);
+    let decoder = with(PayloadRules { root, labels, ..PayloadRules::default() });
+    let elements = [
+        r#"{"ts":1795345200000,"id":"a7","values":{"t":42,"h":NaN}}"#,
+        r#"{"id":"a7","msg":"C:\temp\x","n":1,"values":{"t":42}}"#,
+    ];
+    for payload in elements.map(str::to_owned).into_iter().chain([format!("[{}]", elements.join(","))]) {
+        for measurement in decoder.decode(payload.as_bytes()).unwrap() {
+            let measurement = measurement.unwrap();
+            assert_eq!(measurement.fields.names(), ["t"], "{payload}");
+            assert_eq!(measurement.labels, [Some("a7".into())], "{payload}");
+        }
+    }
+}
+
+#[test]
 fn a_root_chooses_the_object_of_the_fields() {
     let root = "up.payload".to_owned();
     let decoder = with(PayloadRules { root, ..PayloadRules::default() });
