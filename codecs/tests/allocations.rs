@@ -99,6 +99,8 @@ fn a_hostile_payload_of_any_format_costs_in_proportion_to_its_size() {
         bytes(b"\xbf", b"\x7f\x61\x01\xff\x18"),
         bytes(b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff", b"x"),
         bytes(b"\x28\xb5\x2f\xfd\x00\x58", b"\x02\x00\x10\xff"),
+        // Empty frames of zstd, each with a window of 8 MiB.
+        b"\x28\xb5\x2f\xfd\x00\x68\x01\x00\x00".repeat(size / 9),
     ] {
         let begin = std::time::Instant::now();
         let info = measure(|| drop(decoder.decode("s", &payload)));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use crate::payload::PayloadError;
 
@@ -25,32 +25,63 @@ pub(super) fn name(payload: &[u8]) -> Option<&'static str> {
 /// Returns the payload without its compression. Data that expand beyond `limit` bytes are an error.
 pub(super) fn unwrap(payload: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, PayloadError> {
     let limit = limit.min(LARGEST_PACKET);
-    let expanded = if payload.starts_with(&GZIP) {
-        read("gzip", MultiGzDecoder::new(payload), limit)?
+    let mut expanded = Vec::new();
+    if payload.starts_with(&GZIP) {
+        read("gzip", MultiGzDecoder::new(payload), limit, &mut expanded)?;
     } else if payload.starts_with(&ZSTD) {
-        check_window(payload)?;
-        let decoder =
-            StreamingDecoder::new(payload).map_err(|error| malformed("zstd", &error.to_string()))?;
-        read("zstd", decoder, limit)?
+        read_frames(payload, limit, &mut expanded)?;
     } else {
         return Ok(Cow::Borrowed(payload));
-    };
+    }
     if expanded.starts_with(&GZIP) || expanded.starts_with(&ZSTD) {
         return Err(PayloadError::UnknownFormat { looks_like: "data that were compressed twice".to_owned() });
     }
     Ok(Cow::Owned(expanded))
 }
 
-fn read(format: &'static str, decoder: impl Read, limit: usize) -> Result<Vec<u8>, PayloadError> {
-    let mut expanded = Vec::new();
+/// Reads zstd frames, one after the other (RFC 8878, section 3.1). The limit is that of all frames.
+fn read_frames(mut payload: &[u8], limit: usize, expanded: &mut Vec<u8>) -> Result<(), PayloadError> {
+    // Many small frames share the memory of one decoder.
+    let mut decoder = FrameDecoder::new();
+    while !payload.is_empty() {
+        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, skippable @ ..] = payload {
+            payload = after_skippable(skippable)
+                .ok_or_else(|| malformed("zstd", "a skippable frame is truncated"))?;
+            continue;
+        }
+        if !payload.starts_with(&ZSTD) {
+            let detail = "another frame or the end of the payload must follow a frame";
+            return Err(malformed("zstd", detail));
+        }
+        check_window(payload)?;
+        let frame = StreamingDecoder::new_with_decoder(&mut payload, &mut decoder)
+            .map_err(|error| malformed("zstd", &error.to_string()))?;
+        read("zstd", frame, limit, expanded)?;
+    }
+    Ok(())
+}
+
+/// Returns what follows a skippable frame, which stands without its magic number.
+fn after_skippable(frame: &[u8]) -> Option<&[u8]> {
+    let (size, rest) = frame.split_first_chunk()?;
+    rest.get(usize::try_from(u32::from_le_bytes(*size)).ok()?..)
+}
+
+/// Appends data until they expand beyond the limit, which is an error.
+fn read(
+    format: &'static str,
+    decoder: impl Read,
+    limit: usize,
+    expanded: &mut Vec<u8>,
+) -> Result<(), PayloadError> {
     decoder
-        .take(limit as u64 + 1)
-        .read_to_end(&mut expanded)
+        .take((limit + 1 - expanded.len()) as u64)
+        .read_to_end(expanded)
         .map_err(|error| malformed(format, &error.to_string()))?;
     if expanded.len() > limit {
         return Err(PayloadError::ExpandsTooFar { limit });
     }
-    Ok(expanded)
+    Ok(())
 }
 
 /// Checks the window that the header of a zstd frame asks for (RFC 8878, section 3.1.1.1).

@@ -124,6 +124,25 @@ fn a_compressed_payload_is_read_as_what_it_holds() {
 }
 
 #[test]
+fn all_frames_of_zstd_are_read_and_their_limit_is_one() {
+    let skippable = b"\x5f\x2a\x4d\x18\x03\x00\x00\x00abc";
+    let frames = [&zstd(b"{\"a\":1}\n")[..], skippable, &zstd(b""), &zstd(b"{\"a\":2}"), skippable].concat();
+    assert_eq!(auto(&frames), ["@0 a=1", "@0 a=2"]);
+    let error = |rest: &[u8]| {
+        let payload = [&zstd(b"{\"a\":1}"), rest].concat();
+        decoder(Format::Auto).decode("s", &payload).unwrap_err().to_string()
+    };
+    assert_eq!(error(b"\n"), "malformed zstd: another frame or the end of the payload must follow a frame");
+    assert_eq!(error(&skippable[..10]), "malformed zstd: a skippable frame is truncated");
+    assert_eq!(error(&skippable[..6]), "malformed zstd: a skippable frame is truncated");
+    assert!(error(&zstd(b"{\"a\":2}")[..8]).starts_with("malformed zstd"));
+    let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0, 0, 0];
+    assert_eq!(error(&window), "malformed zstd: the frame needs a window of more than 8 MiB");
+    let half = zstd(&[b' '; 2_100]);
+    assert_eq!(auto([&half[..], &half].concat()), ["payload_too_large"]);
+}
+
+#[test]
 fn a_bomb_expands_to_no_more_than_the_limit() {
     let bomb = vec![b' '; 1_000_000];
     assert_eq!(auto(gzip(&bomb)), ["payload_too_large"]);
