@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use thicket_schema::Timestamp;
 
 use crate::payload::{
-    CsvRules, LeftOut, Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules,
+    CsvRules, LeftOut, Measurement, PayloadDecoder, PayloadError, PayloadLimits, PayloadRules, Text,
 };
 use senml::{Encoding, Pack};
 use separated_values::SeparatedValues;
@@ -88,20 +88,21 @@ impl Format {
     /// message that is published again. `None` if the payload is not `SenML` as JSON or line
     /// protocol.
     pub fn with_arrival_time(self, payload: &[u8], arrival: Timestamp) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(payload).ok()?;
+        let text = Text::of(payload).ok()?;
         let pack = match self {
-            Self::Auto => Pack::recognise(text, Encoding::Json),
-            Self::Senml => Pack::parse(text, Encoding::Json).ok(),
+            Self::Auto => Pack::recognise(&text.text, Encoding::Json),
+            Self::Senml => Pack::parse(&text.text, Encoding::Json).ok(),
             _ => None,
         };
         if let Some(pack) = pack {
+            let pack = pack.with_names_from(&text).ok()?;
             return Some(pack.with_base_time(arrival).map_or_else(|| payload.to_vec(), String::into_bytes));
         }
         let is_lines = match self {
-            Self::Auto => line_protocol::is_line_protocol(text),
+            Self::Auto => line_protocol::is_line_protocol(&text.text),
             format => format == Self::LineProtocol,
         };
-        is_lines.then(|| line_protocol::with_time(text, arrival).into_bytes())
+        is_lines.then(|| line_protocol::with_time(&text.text, arrival).into_bytes())
     }
 }
 
@@ -261,14 +262,17 @@ impl FormatDecoder {
     }
 
     fn recognise(&self, topic: &str, payload: &[u8], report: &mut Report) -> Read {
-        let text = std::str::from_utf8(payload).ok();
+        let text = Text::of(payload).ok();
         let begins_as_text =
             payload.first().is_none_or(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if text.is_none() && !begins_as_text {
             return self.recognise_binary(topic, payload, report);
         }
-        if let Some(pack) = text.and_then(|text| Pack::recognise(text, Encoding::Json)) {
-            return Read::of(Format::Senml, pack.decode(&self.limits));
+        if let Some(text) = &text
+            && let Some(pack) = Pack::recognise(&text.text, Encoding::Json)
+        {
+            let pack = pack.with_names_from(text);
+            return Read::of(Format::Senml, pack.and_then(|pack| pack.decode(&self.limits)));
         }
         let outcome = json(&self.json, payload, report);
         if !matches!(outcome, Err(PayloadError::MalformedJson { .. })) {
@@ -277,7 +281,7 @@ impl FormatDecoder {
         if json_lines::are_json_lines(payload, &self.json) {
             return Read::of(Format::JsonLines, json_lines::decode(payload, &self.limits, &self.json));
         }
-        if text.is_some_and(line_protocol::is_line_protocol) {
+        if text.is_some_and(|text| line_protocol::is_line_protocol(&text.text)) {
             return Read::of(Format::LineProtocol, line_protocol::decode(payload, &self.limits));
         }
         match unless_named(topic, payload) {
@@ -360,13 +364,17 @@ impl FormatDecoder {
     }
 
     fn senml(&self, payload: &[u8]) -> Outcome {
-        let first = payload.trim_ascii_start().first();
-        let pack = match (first, std::str::from_utf8(payload)) {
-            (None, _) => return Err(PayloadError::Empty),
-            (Some(b'[' | b'{'), Ok(text)) => Pack::parse(text, Encoding::Json),
-            _ => transcode::cbor(payload).and_then(|json| Pack::parse(&json.text, Encoding::Cbor)),
+        let pack = match Text::of(payload) {
+            Ok(text) if text.text.is_empty() => return Err(PayloadError::Empty),
+            Ok(text) if text.text.starts_with(['[', '{']) => {
+                Pack::parse(&text.text, Encoding::Json)?.with_names_from(&text)?
+            }
+            _ => {
+                let json = transcode::cbor(payload)?;
+                Pack::parse(&json.text, Encoding::Cbor)?
+            }
         };
-        pack?.decode(&self.limits)
+        pack.decode(&self.limits)
     }
 }
 

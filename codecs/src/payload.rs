@@ -26,6 +26,7 @@ mod labels;
 mod left_out;
 mod lists;
 mod object;
+mod records;
 mod rules;
 mod scan;
 mod shapes;
@@ -41,10 +42,12 @@ pub(crate) use compiled::Compiled;
 pub use error::PayloadError;
 pub use left_out::{LeftOut, LeftOutReason};
 use object::{FlatRules, Scratch};
+pub(crate) use records::records;
 pub use rules::{CsvRules, OnBadTime, PayloadRules};
 use scan::Scanner;
 pub(crate) use source::{Malformed, Source, Token};
-use text::{Text, malformed};
+pub(crate) use text::Text;
+use text::malformed;
 pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
 pub(crate) use walk::is_storable;
@@ -310,7 +313,7 @@ impl PayloadDecoder {
     fn array(&self, scratch: &mut Scratch, whole: &Text<'_>, left_out: Option<&mut Vec<LeftOut>>) -> Decoded {
         let elements: Vec<&str> = match serde_json::from_str::<Vec<&RawValue>>(&whole.text) {
             Ok(elements) => elements.into_iter().map(RawValue::get).collect(),
-            Err(error) => lists::array(&whole.text, &self.compiled)
+            Err(error) => lists::array(&whole.text, |word| self.compiled.knows_bare(word))
                 .map_err(|_| whole.replaced.clone().unwrap_or_else(|| PayloadError::malformed(&error)))?,
         };
         self.elements(scratch, whole, elements, &self.compiled, left_out)

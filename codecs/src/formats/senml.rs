@@ -13,7 +13,7 @@ use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
-use crate::payload::{Measurement, PayloadError, PayloadLimits};
+use crate::payload::{Measurement, PayloadError, PayloadLimits, Text, records};
 use crate::timestamp::parse_epoch;
 
 /// The newest version of `SenML` that is known.
@@ -100,7 +100,9 @@ impl Pack {
         } else {
             serde_json::from_str::<Vec<Record>>(text)
         };
-        let mut records = parsed.map_err(|error| malformed(error.to_string()))?;
+        // Otherwise a bare NaN would make plain JSON of a pack, with other names.
+        let mut records =
+            parsed.or_else(|error| records(text).ok_or_else(|| malformed(error.to_string())))?;
         if records.is_empty() {
             return Err(PayloadError::Empty);
         }
@@ -108,6 +110,21 @@ impl Pack {
             records = records.into_iter().map(with_text_labels).collect();
         }
         Ok(Self(records))
+    }
+
+    /// Checks the names of a pack whose foreign bytes were replaced: two names could become one.
+    pub(super) fn with_names_from(self, text: &Text<'_>) -> Result<Self, PayloadError> {
+        let is_replaced = |name: Option<&Value>| {
+            name.and_then(Value::as_str).is_some_and(|name| name.contains(char::REPLACEMENT_CHARACTER))
+        };
+        let mut records = self.0.iter();
+        if text.replaced.is_some()
+            && let Some(index) =
+                records.position(|record| is_replaced(record.get("n")) || is_replaced(record.get("bn")))
+        {
+            return Err(malformed(format!("in record {}, the name is not UTF-8", index + 1)));
+        }
+        Ok(self)
     }
 
     /// Returns the JSON text of the pack with a base time, if none of its records has a time.

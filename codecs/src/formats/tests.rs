@@ -88,6 +88,42 @@ fn arrays_of_plain_objects_are_no_senml() {
 }
 
 #[test]
+fn senml_that_is_not_clean_json_is_senml_or_refused_as_such() {
+    let pack = br#"[{"bn":"urn:x:","n":"temp","v":21.5},{"n":"hum","v":40,"u":"%"}]"#;
+    let expected = auto(pack);
+    assert_eq!(expected, ["@0 hum=40 temp=21.5"]);
+    let by_name = |payload: &[u8]| show(&decoder(Format::Senml).decode("s", payload));
+    let with_unit = |unit: &[u8]| [&pack[..pack.len() - 4], unit, b"\"}]"].concat();
+    for payload in
+        [[b"\xef\xbb\xbf", &pack[..]].concat(), [&pack[..], b"\n\0\0"].concat(), with_unit(b"\xb0C")]
+    {
+        assert_eq!(auto(&payload), expected);
+        assert_eq!(by_name(&payload), expected);
+    }
+    let bare = r#"[{"bn":"x/","n":"a","v":1},{"n":"b","v":NaN},{"n":"c","v":5,"u":"\°C"},{"n":"d","v":x}]"#;
+    assert_eq!(auto(bare), ["@0 a=1 c=5", "malformed_payload"]);
+    assert_eq!(by_name(bare.as_bytes()), auto(bare));
+    // These two names would become one.
+    for payload in
+        [&b"[{\"n\":\"K\xfcche\",\"v\":1},{\"n\":\"K\xf6che\",\"v\":2}]"[..], b"[{\"bn\":\"\xff\",\"v\":1}]"]
+    {
+        assert_eq!(auto(payload), ["malformed_payload"]);
+        assert_eq!(by_name(payload), ["malformed_payload"]);
+        assert_eq!(Format::Auto.with_arrival_time(payload, Timestamp(0)), None);
+    }
+    assert_eq!(auto(r#"[{"n":"pump","rpm":1200,"v":NaN}]"#), ["@0 rpm=1200"], "this is plain JSON");
+    assert_eq!(auto(r#"[{"n":"a","v":1},{"n":"b""#), ["malformed_json"], "this is cut");
+    assert_eq!(by_name(br#"[{"n":"a","v":1},{"n":"b""#), ["malformed_payload"]);
+}
+
+#[test]
+fn senml_that_is_not_clean_json_keeps_its_arrival() {
+    let payload = b"\xef\xbb\xbf[{\"n\":\"a\",\"v\":1,\"u\":\"\xb0C\"},{\"n\":\"b\",\"v\":nan}]\0";
+    let timed = Format::Auto.with_arrival_time(payload, Timestamp(1_795_345_200_250_000)).unwrap();
+    assert_eq!(auto(timed), ["@1795345200 a=1"]);
+}
+
+#[test]
 fn cbor_and_messagepack_follow_the_rules_for_json() {
     for json in [PLAIN, r#"[{"ts":1,"x":1},{"ts":2,"x":2}]"#, r#"[{"x":1},5]"#, r#"{"a":{"b":1},"c":2}"#] {
         assert_eq!(auto(cbor(json)), auto(json), "{json}");

@@ -45,7 +45,7 @@ fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
 
 /// Returns the members of an object with their JSON. It is as lenient as the walk that reads the
 /// fields: a bare word or a wrong escape must not hide the other members.
-fn members(object: &str) -> Option<BTreeMap<Cow<'_, str>, &str>> {
+pub(super) fn members(object: &str) -> Option<BTreeMap<Cow<'_, str>, &str>> {
     let mut scanner = Scanner::new(object);
     if scanner.token().ok()? != Token::Object {
         return None;

@@ -6,22 +6,25 @@ use super::scan::Scanner;
 use super::source::{Malformed, Source, Token};
 use super::times::unquoted;
 
-/// Splits an array that may have bare words for no value. The scanner stands before the array.
-fn elements<'t>(scanner: &mut Scanner<'t>, compiled: &Compiled) -> Result<Vec<&'t str>, Malformed> {
+/// Splits an array that may have bare words. The scanner stands before the array.
+fn elements<'t>(
+    scanner: &mut Scanner<'t>,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Vec<&'t str>, Malformed> {
     scanner.token()?;
     let mut elements = Vec::new();
     while scanner.element(elements.is_empty())? {
         let start = scanner.position();
-        scanner.skip(|word| compiled.knows_bare(word))?;
+        scanner.skip(&is_known)?;
         elements.push(scanner.since(start).trim_ascii());
     }
     Ok(elements)
 }
 
 /// Splits a payload that is an array.
-pub(super) fn array<'t>(text: &'t str, compiled: &Compiled) -> Result<Vec<&'t str>, Malformed> {
+pub(super) fn array(text: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<&str>, Malformed> {
     let mut scanner = Scanner::new(text);
-    let elements = elements(&mut scanner, compiled)?;
+    let elements = elements(&mut scanner, is_known)?;
     scanner.end()?;
     Ok(elements)
 }
@@ -47,7 +50,11 @@ pub(super) fn array_at<'t>(text: &'t str, root: &str, compiled: &Compiled) -> Op
             let name = unquoted(quoted);
             if rest == name {
                 let is_array = scanner.peek() == Some(b'[');
-                return if is_array { elements(&mut scanner, compiled).ok() } else { None };
+                return if is_array {
+                    elements(&mut scanner, |word| compiled.knows_bare(word)).ok()
+                } else {
+                    None
+                };
             }
             let below = rest.strip_prefix(&*name).and_then(|rest| rest.strip_prefix('.'));
             if let Some(below) = below.filter(|_| scanner.peek() == Some(b'{')) {
@@ -74,7 +81,7 @@ pub(super) fn of_devices<'t>(
         first = false;
         let device = unquoted(quoted);
         if scanner.peek() == Some(b'[') {
-            let elements = elements(&mut scanner, compiled)?;
+            let elements = elements(&mut scanner, |word| compiled.knows_bare(word))?;
             objects.extend(elements.into_iter().map(|element| (Box::from(&*device), element)));
         } else {
             let start = scanner.position();

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use super::error::PayloadError;
 
 /// A payload as text.
-pub(super) struct Text<'p> {
-    pub(super) text: Cow<'p, str>,
+pub(crate) struct Text<'p> {
+    pub(crate) text: Cow<'p, str>,
     /// The error of the bytes, if some are not UTF-8 and were replaced.
-    pub(super) replaced: Option<PayloadError>,
+    pub(crate) replaced: Option<PayloadError>,
 }
 
 impl<'p> Text<'p> {
     /// Returns the payload without a byte order mark, and without NULs and white space around it.
     /// Bytes that are not UTF-8 are replaced if the payload is an object or an array.
-    pub(super) fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
+    pub(crate) fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
         let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii_start();
         let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
         let end = payload.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);

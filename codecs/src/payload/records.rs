@@ -1,0 +1,35 @@
+//! Reads objects into trees of values, for formats that are JSON with rules of their own. It is as
+//! lenient as the walk: a bare word or a wrong escape costs only its member.
+
+use serde_json::{Map, Value};
+
+use super::labels::members;
+use super::lists;
+use super::scan::Scanner;
+use super::source::{Source as _, Token};
+use super::times::unquoted;
+
+/// Reads an object, or each object of an array. `None` if the text is something else.
+pub(crate) fn records(text: &str) -> Option<Vec<Map<String, Value>>> {
+    let objects = if text.starts_with('{') { vec![text] } else { lists::array(text, |_| true).ok()? };
+    objects.into_iter().map(record).collect()
+}
+
+fn record(object: &str) -> Option<Map<String, Value>> {
+    let members = members(object)?.into_iter();
+    Some(members.map(|(name, json)| (name.into_owned(), value(json))).collect())
+}
+
+/// A value that is not JSON stays as it is written, so that it is refused where it counts.
+fn value(json: &str) -> Value {
+    match Scanner::new(json).token() {
+        Ok(Token::Quoted(quoted)) => Value::String(unquoted(quoted).into_owned()),
+        Ok(Token::Bare(word)) if has_no_value(word) => Value::Null,
+        _ => serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned())),
+    }
+}
+
+/// Whether a bare word is Python's `None`, or a number that is not finite.
+fn has_no_value(word: &str) -> bool {
+    word == "None" || word.parse().is_ok_and(|number: f64| !number.is_finite())
+}
