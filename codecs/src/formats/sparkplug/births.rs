@@ -42,7 +42,7 @@ pub struct BirthChange {
 /// The outcome of a birth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Learnt {
-    /// It teaches what is known.
+    /// It teaches what is known, or is older than all births that are kept.
     Known,
     New(BirthChange),
     /// A limit is reached.
@@ -155,8 +155,8 @@ impl Births {
         self.sources.get(source)?.first().map(|birth| &birth.metrics)
     }
 
-    /// Learns a birth. If it is new and before a known birth, the clock of the source was set back:
-    /// later births are forgotten. Only a message that is delivered again may be late.
+    /// Learns a birth. If it is before a known birth, the clock of the source was set back: later
+    /// births are forgotten. Only a message that is delivered again may be late.
     pub(super) fn learn(
         &mut self,
         source: &str,
@@ -164,19 +164,21 @@ impl Births {
         metrics: Metrics,
         redelivered: bool,
     ) -> Learnt {
-        if self.find(source, Some(since)) == Some(&metrics) {
+        let births = self.sources.get(source).map_or(&[][..], Vec::as_slice);
+        let after = births.partition_point(|birth| birth.since <= since);
+        let is_set_back = !redelivered && after < births.len();
+        // It would be the first to leave again.
+        let is_too_old = redelivered && after == 0 && births.len() == KEPT;
+        if is_too_old || (!is_set_back && self.find(source, Some(since)) == Some(&metrics)) {
             return Learnt::Known;
         }
         if metrics.declared.len() > self.limits.max_metrics || !self.has_room(source, &metrics) {
             return Learnt::Full;
         }
         let bytes = encode(&metrics);
-        let mut dropped = self.insert(source, since, metrics);
-        let births = self.sources.get_mut(source).map_or(&mut [][..], Vec::as_mut_slice);
-        let after = births.partition_point(|birth| birth.since <= since);
-        if !redelivered && after < births.len() {
-            dropped.extend(self.truncate(source, after));
-        }
+        // Before the birth is inserted, or it would be the first to leave if many are kept.
+        let mut dropped = if is_set_back { self.truncate(source, after) } else { Vec::new() };
+        dropped.extend(self.insert(source, since, metrics));
         let forgotten: Vec<String> = dropped
             .into_iter()
             .filter(|dropped| *dropped != since)

@@ -55,6 +55,33 @@ fn a_clock_that_is_set_back_ends_later_births_and_a_redelivery_does_not() {
     let Learnt::New(change) = learn(&mut births, 15, &["d"], false) else { panic!("it is new") };
     assert_eq!(change.forgotten, ["plant/edge@20", "plant/edge@30"]);
     assert_eq!([12, 25, 35].map(|at| first(&births, at)), [Some("a"), Some("d"), Some("d")]);
+    let Learnt::New(change) = learn(&mut births, 12, &["a"], false) else { panic!("it ends the later one") };
+    assert_eq!(change.forgotten, ["plant/edge@15"]);
+    assert_eq!([12, 25].map(|at| first(&births, at)), [Some("a"), Some("a")]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_before_all_births_does_not_cost_the_new_one() {
+    let mut births = births();
+    for n in 0..KEPT as i64 {
+        learn(&mut births, 100 + n, &[&format!("m{n}")], false);
+    }
+    let Learnt::New(change) = learn(&mut births, 50, &["new"], false) else { panic!("it is new") };
+    assert_eq!(change.learnt.0, "plant/edge@50");
+    assert_eq!(change.forgotten.len(), KEPT);
+    assert!(!change.forgotten.contains(&"plant/edge@50".to_owned()));
+    assert_eq!(births.find("plant/edge", None), Some(&metrics(&["new"])));
+    assert_eq!(births.bytes, metrics(&["new"]).bytes());
+}
+
+#[test]
+fn a_redelivered_birth_that_is_older_than_all_kept_ones_is_not_stored() {
+    let mut births = births();
+    for n in 0..KEPT as i64 {
+        learn(&mut births, 100 + n, &[&format!("m{n}")], false);
+    }
+    assert_eq!(learn(&mut births, 50, &["old"], true), Learnt::Known);
+    assert_eq!(births.oldest("plant/edge"), Some(&metrics(&["m0"])));
 }
 
 #[test]
