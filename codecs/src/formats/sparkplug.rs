@@ -230,7 +230,10 @@ impl SparkplugDecoder {
         match self.births.learn(&reading.source, since, Metrics::new(declared), redelivered) {
             Learnt::Known => {}
             Learnt::New(change) => decoded.birth = Some(change),
-            Learnt::Full => decoded.births_are_full = true,
+            Learnt::Full(change) => {
+                decoded.birth = change;
+                decoded.births_are_full = true;
+            }
         }
         finish(rows)
     }

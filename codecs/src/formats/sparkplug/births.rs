@@ -13,7 +13,8 @@ use thicket_schema::Timestamp;
 /// Births of a source that are kept: the newest that differ from their predecessors.
 const KEPT: usize = 8;
 
-/// Limits of the births that are kept. Beyond them, no new birth is learnt.
+/// Limits of the births that are kept. Beyond them, no new birth is learnt, and data that follow it
+/// have no birth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BirthLimits {
     /// Maximum number of edge nodes and devices.
@@ -45,8 +46,8 @@ pub(super) enum Learnt {
     /// It teaches what is known, or is older than all births that are kept.
     Known,
     New(BirthChange),
-    /// A limit is reached.
-    Full,
+    /// A limit is reached. An empty birth takes its place, if there is an older one to end.
+    Full(Option<BirthChange>),
 }
 
 /// A metric as its birth declares it.
@@ -172,19 +173,31 @@ impl Births {
         if is_too_old || (!is_set_back && self.find(source, Some(since)) == Some(&metrics)) {
             return Learnt::Known;
         }
-        if metrics.declared.len() > self.limits.max_metrics || !self.has_room(source, &metrics) {
-            return Learnt::Full;
-        }
-        let bytes = encode(&metrics);
         // Before the birth is inserted, or it would be the first to leave if many are kept.
         let mut dropped = if is_set_back { self.truncate(source, after) } else { Vec::new() };
+        let is_full = metrics.declared.len() > self.limits.max_metrics
+            || !self.has_room(source, since, metrics.bytes());
+        // An older birth would give wrong names to the data that follow this one. So an empty birth
+        // ends it, and the data have no birth.
+        let metrics = if is_full { Metrics::default() } else { metrics };
+        if is_full {
+            let has_ended = self.find(source, Some(since)).is_none_or(|known| *known == metrics);
+            if has_ended && dropped.is_empty() {
+                return Learnt::Full(None);
+            }
+            if !self.has_room(source, since, metrics.bytes()) {
+                dropped.extend(self.truncate(source, 0));
+            }
+        }
+        let bytes = encode(&metrics);
         dropped.extend(self.insert(source, since, metrics));
         let forgotten: Vec<String> = dropped
             .into_iter()
             .filter(|dropped| *dropped != since)
             .map(|since| name(source, since))
             .collect();
-        Learnt::New(BirthChange { forgotten, learnt: (name(source, since), bytes) })
+        let change = BirthChange { forgotten, learnt: (name(source, since), bytes) };
+        if is_full { Learnt::Full(Some(change)) } else { Learnt::New(change) }
     }
 
     /// Adds a birth that was stored under a name.
@@ -193,17 +206,22 @@ impl Births {
         let (source, since) = stored.rsplit_once('@').ok_or_else(unreadable)?;
         let since = Timestamp(since.parse().map_err(|_| unreadable())?);
         let metrics = decode(bytes).ok_or_else(unreadable)?;
-        if !self.has_room(source, &metrics) {
+        if !self.has_room(source, since, metrics.bytes()) {
             return Err(StoredBirthError::Full { name: stored.to_owned() });
         }
         self.insert(source, since, metrics);
         Ok(())
     }
 
-    fn has_room(&self, source: &str, metrics: &Metrics) -> bool {
-        let is_new = !self.sources.contains_key(source);
-        !(is_new && self.sources.len() >= self.limits.max_sources)
-            && self.bytes + metrics.bytes() <= self.limits.max_bytes
+    /// Whether a birth of this size can be inserted. The room of a birth that leaves for it counts.
+    fn has_room(&self, source: &str, since: Timestamp, bytes: usize) -> bool {
+        let Some(births) = self.sources.get(source) else {
+            return self.sources.len() < self.limits.max_sources
+                && self.bytes + bytes <= self.limits.max_bytes;
+        };
+        let at_same_time = births.iter().find(|birth| birth.since == since);
+        let leaving = at_same_time.or(births.first().filter(|_| births.len() >= KEPT));
+        self.bytes + bytes <= self.limits.max_bytes + leaving.map_or(0, |birth| birth.metrics.bytes())
     }
 
     /// Inserts a birth at its time, in place of one at the same time. Returns the times of the

@@ -240,6 +240,25 @@ fn patterns_choose_the_fields() {
 }
 
 #[test]
+fn data_after_a_birth_beyond_a_limit_is_not_read_by_an_older_birth() {
+    let mut decoder = SparkplugDecoder::new(BirthLimits { max_metrics: 2, ..BirthLimits::default() });
+    let birth = |millis, names: &[&str]| {
+        let metrics = names.iter().zip(1..).map(|(name, alias)| declared(name, alias, 10, None));
+        payload(millis, 0, metrics.collect())
+    };
+    let data = |millis| payload(millis, 1, vec![double(None, Some(1), 1.0)]);
+    send(&mut decoder, NBIRTH, &birth(T0, &["a", "b"]));
+    assert_eq!(show(&send(&mut decoder, NDATA, &data(T0 + 1))), ["1 a=1"]);
+    let full = send(&mut decoder, NBIRTH, &birth(T0 + 10, &["b", "a", "c"]));
+    assert!(full.births_are_full && full.birth.is_some());
+    let shown = show(&send(&mut decoder, NDATA, &data(T0 + 11)));
+    assert!(shown[0].contains("alias 1 is not in the birth certificate"), "{shown:?}");
+    assert_eq!(show(&send(&mut decoder, NDATA, &data(T0 + 9))), ["9 a=1"], "late data");
+    send(&mut decoder, NBIRTH, &birth(T0 + 20, &["b", "a"]));
+    assert_eq!(show(&send(&mut decoder, NDATA, &data(T0 + 21))), ["21 b=1"]);
+}
+
+#[test]
 fn a_time_before_the_clock_was_set_is_no_time() {
     let mut decoder = decoder();
     let birth = payload(86_400_000, 0, vec![declared("a", 1, 10, Some(MetricValue::Double(1.0)))]);

@@ -135,7 +135,7 @@ fn births_beyond_a_limit_are_not_learnt() {
     let limits = BirthLimits { max_sources: 2, max_metrics: 2, max_bytes: 4_096 };
     let mut births = Births::new(limits);
     let mut learn = |source: &str, since, names: &[&str]| {
-        births.learn(source, Timestamp(since), metrics(names), false) == Learnt::Full
+        matches!(births.learn(source, Timestamp(since), metrics(names), false), Learnt::Full(_))
     };
     assert!(learn("a", 1, &["x", "y", "z"]), "too many metrics");
     assert!(!learn("a", 1, &["x", "y"]));
@@ -145,6 +145,43 @@ fn births_beyond_a_limit_are_not_learnt() {
     assert!(!learn("a", 2, &["y"]), "a known source goes on");
     let bytes = encode(&metrics(&["x"]));
     assert_eq!(births.restore("c@1", &bytes), Err(StoredBirthError::Full { name: "c@1".to_owned() }));
+}
+
+#[test]
+fn a_birth_beyond_a_limit_ends_the_birth_before_it() {
+    let mut births = Births::new(BirthLimits { max_metrics: 2, ..BirthLimits::default() });
+    let too_many = ["x", "y", "z"];
+    assert_eq!(learn(&mut births, 5, &too_many, false), Learnt::Full(None), "nothing to end");
+    learn(&mut births, 10, &["a"], false);
+    learn(&mut births, 30, &["c"], false);
+    let Learnt::Full(Some(change)) = learn(&mut births, 20, &too_many, true) else { panic!("it ends a") };
+    assert_eq!((&*change.learnt.0, change.forgotten.len()), ("plant/edge@20", 0));
+    assert_eq!(learn(&mut births, 20, &too_many, true), Learnt::Full(None), "it has ended");
+    let nothing = Metrics::default();
+    let mut restored = Births::new(births.limits);
+    restored.restore(&change.learnt.0, &change.learnt.1).unwrap();
+    assert_eq!(restored.find("plant/edge", None), Some(&nothing));
+    assert_eq!(births.find("plant/edge", Some(Timestamp(25))), Some(&nothing));
+    assert_eq!([15, 35].map(|at| first(&births, at)), [Some("a"), Some("c")]);
+    let Learnt::Full(Some(change)) = learn(&mut births, 5, &too_many, false) else { panic!("it ends all") };
+    assert_eq!(change.forgotten, ["plant/edge@10", "plant/edge@20", "plant/edge@30"]);
+    assert_eq!(births.find("plant/edge", None), Some(&nothing));
+}
+
+#[test]
+fn a_birth_takes_the_room_of_the_births_that_leave_for_it() {
+    let one = metrics(&["x"]).bytes();
+    let mut births = Births::new(BirthLimits { max_bytes: one * KEPT, ..BirthLimits::default() });
+    let names: Vec<String> = (b'a'..=b'z').map(|name| char::from(name).to_string()).collect();
+    for (since, name) in names.iter().enumerate() {
+        assert!(matches!(learn(&mut births, since as i64, &[name], false), Learnt::New(_)), "{since}");
+    }
+    assert!(matches!(learn(&mut births, 25, &["y"], false), Learnt::New(_)), "at the same time");
+    assert!(matches!(births.learn("other", Timestamp(1), metrics(&["x"]), false), Learnt::Full(None)));
+    let large = "l".repeat(one * KEPT);
+    assert!(matches!(learn(&mut births, 26, &[&large], false), Learnt::Full(Some(_))));
+    assert!(births.bytes <= births.limits.max_bytes);
+    assert!(matches!(learn(&mut births, 0, &["x"], false), Learnt::New(_)), "the later births leave");
 }
 
 #[test]
