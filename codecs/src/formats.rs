@@ -98,6 +98,9 @@ impl Format {
             let pack = pack.with_names_from(&text).ok()?;
             return Some(pack.with_base_time(arrival).map_or_else(|| payload.to_vec(), String::into_bytes));
         }
+        if text.replaced.is_some() {
+            return None;
+        }
         let is_lines = match self {
             Self::Auto => line_protocol::is_line_protocol(&text.text),
             format => format == Self::LineProtocol,
@@ -281,7 +284,9 @@ impl FormatDecoder {
         if json_lines::are_json_lines(payload, &self.json) {
             return Read::of(Format::JsonLines, json_lines::decode(payload, &self.limits, &self.json));
         }
-        if text.is_some_and(|text| line_protocol::is_line_protocol(&text.text)) {
+        let is_line_protocol =
+            |text: Text<'_>| text.replaced.is_none() && line_protocol::is_line_protocol(&text.text);
+        if text.is_some_and(is_line_protocol) {
             return Read::of(Format::LineProtocol, line_protocol::decode(payload, &self.limits));
         }
         match unless_named(topic, payload) {

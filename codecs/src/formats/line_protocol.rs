@@ -7,12 +7,12 @@
 
 use std::borrow::Cow;
 
-use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines, split_lines};
+use influxdb_line_protocol::{Error, FieldValue, ParsedLine, parse_lines, split_lines};
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
-use crate::payload::{Measurement, PayloadError, PayloadLimits};
+use crate::payload::{Measurement, PayloadError, PayloadLimits, trimmed};
 use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
@@ -21,7 +21,12 @@ const FORMAT: &str = "line protocol";
 /// `=`: such lines are logs, as in `level=info count=3`.
 pub(super) fn is_line_protocol(text: &str) -> bool {
     let is_line = |line: ParsedLine<'_>| !line.series.measurement.as_str().contains('=');
-    text.contains('=') && parse_lines(text).next().and_then(Result::ok).is_some_and(is_line)
+    text.contains('=') && parse(text).next().and_then(Result::ok).is_some_and(is_line)
+}
+
+/// Parses lines. Their parser does not know carriage returns.
+fn parse(text: &str) -> impl Iterator<Item = Result<ParsedLine<'_>, Error>> {
+    split_lines(text).flat_map(|line| parse_lines(line.strip_suffix('\r').unwrap_or(line)))
 }
 
 /// Returns the lines with a time for each line that has none.
@@ -42,13 +47,13 @@ pub(super) fn decode(
     payload: &[u8],
     limits: &PayloadLimits,
 ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-    let text = std::str::from_utf8(payload)
+    let text = std::str::from_utf8(trimmed(payload))
         .map_err(|error| malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     if text.trim_ascii().is_empty() {
         return Err(PayloadError::Empty);
     }
     let mut rows = Rows::new(limits);
-    for line in parse_lines(text) {
+    for line in parse(text) {
         let added = match line {
             Ok(line) => add(&mut rows, &line),
             Err(error) => Err(malformed(excerpt(&error.to_string()))),

@@ -214,6 +214,19 @@ fn lines_name_their_series_as_device() {
 }
 
 #[test]
+fn lines_may_end_with_carriage_returns_and_nuls_and_begin_with_a_mark() {
+    let lines = "\u{feff}weather,site=n temp=21.5\r\n\r\n# note\r\nweather,site=s temp=1 1795345200\r\n\0";
+    let expected = ["weather,site=s@1795345200 temp=1", "weather,site=n@0 temp=21.5"];
+    assert_eq!(auto(lines), expected);
+    assert_eq!(show(&decoder(Format::LineProtocol).decode("s", lines.as_bytes())), expected);
+    assert_eq!(auto("m x=1\r\nno line here\r\nm x=2"), ["m@0 x=1", "m@0 x=2", "malformed_payload"]);
+    let timed = Format::Auto.with_arrival_time(lines.as_bytes(), Timestamp(1_795_345_201_000_000)).unwrap();
+    assert_eq!(auto(timed), ["weather,site=s@1795345200 temp=1", "weather,site=n@1795345201 temp=21.5"]);
+    assert_eq!(auto("m s=\"a\r\nb\",x=1"), ["m@0 x=1"], "a line feed within a string");
+    assert_eq!(show(&decoder(Format::LineProtocol).decode("s", b"\xef\xbb\xbf\r\n\0")), ["empty"]);
+}
+
+#[test]
 fn a_format_by_name_reads_nothing_else() {
     let by_name = |format, payload: &[u8]| show(&decoder(format).decode("s", payload));
     assert_eq!(by_name(Format::Json, b"m x=1"), ["malformed_json"]);

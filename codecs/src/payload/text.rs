@@ -15,10 +15,7 @@ impl<'p> Text<'p> {
     /// Returns the payload without a byte order mark, and without NULs and white space around it.
     /// Bytes that are not UTF-8 are replaced if the payload is an object or an array.
     pub(crate) fn of(payload: &'p [u8]) -> Result<Self, PayloadError> {
-        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii_start();
-        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-        let end = payload.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
-        let payload = &payload[..end];
+        let payload = trimmed(payload).trim_ascii_start();
         match std::str::from_utf8(payload) {
             Ok(text) => Ok(Self { text: Cow::Borrowed(text), replaced: None }),
             Err(error) if matches!(payload.first(), Some(b'{' | b'[')) => {
@@ -33,6 +30,18 @@ impl<'p> Text<'p> {
     pub(super) fn malformed(&self) -> PayloadError {
         self.replaced.clone().unwrap_or_else(|| malformed(&self.text))
     }
+}
+
+/// Returns a payload without a byte order mark, and without NULs and white space at its end.
+pub(crate) fn trimmed(payload: &[u8]) -> &[u8] {
+    trim_end(payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload))
+}
+
+/// Returns bytes without NULs and white space at their end.
+pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
+    let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let end = bytes.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
+    &bytes[..end]
 }
 
 /// Returns the error of a text that is not JSON, with its place.
