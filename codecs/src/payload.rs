@@ -47,7 +47,7 @@ pub use rules::{CsvRules, OnBadTime, PayloadRules};
 use scan::Scanner;
 pub(crate) use source::{Malformed, Source, Token};
 use text::malformed;
-pub(crate) use text::{Text, trimmed};
+pub(crate) use text::{Text, trim_end, trimmed};
 pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
 pub(crate) use walk::is_storable;

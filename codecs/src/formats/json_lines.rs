@@ -1,12 +1,15 @@
 //! JSON lines: a JSON value on each line.
 
-use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits};
+use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end};
 
 /// Returns the lines that are not blank. Some senders put a record separator (RFC 7464) before each.
 fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let lines = payload.split(|byte| *byte == b'\n');
-    let lines = lines.map(|line| line.trim_ascii_start().strip_prefix(b"\x1e").unwrap_or(line).trim_ascii());
+    let lines = lines.map(|line| {
+        let line = line.trim_ascii_start();
+        trim_end(line.strip_prefix(b"\x1e").unwrap_or(line)).trim_ascii_start()
+    });
     lines.filter(|line| !line.is_empty())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::payload::{CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits};
+use crate::payload::{CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end};
 
 const FORMAT: &str = "CSV";
 
@@ -109,11 +109,12 @@ impl<'p> Lines<'p> {
         }
     }
 
-    /// Returns the cells without blanks around them.
+    /// Returns the cells without blanks around them, and without the NULs that some senders put at
+    /// the end of a line or a message.
     fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let ends = &self.ends[..self.count];
         let begins = std::iter::once(&0).chain(ends);
-        begins.zip(ends).map(|(begin, end)| self.text[*begin..*end].trim_ascii())
+        begins.zip(ends).map(|(begin, end)| trim_end(&self.text[*begin..*end]).trim_ascii_start())
     }
 }
 

@@ -300,6 +300,7 @@ fn json_lines_are_recognised_and_each_line_stands_alone() {
     assert_eq!(show(&decoder(Format::JsonLines).decode("s", b"21.5\n22")), ["@0 value=21.5", "@0 value=22"]);
     assert_eq!(show(&decoder(Format::JsonLines).decode("s", b" \n\n")), ["empty"]);
     assert_eq!(auto("{\"a\":1}\n".repeat(11)), ["too_many_readings"]);
+    assert_eq!(auto("{\"a\":1}\0\n{\"a\":2}\n\0"), ["@0 a=1", "@0 a=2"], "NULs cost nothing");
     // An object that is spread over lines is one value.
     assert_eq!(auto("{\n\"a\":1\n}"), ["@0 a=1"]);
     assert_eq!(auto("{oops\n{\"a\":1}"), ["malformed_json"]);

@@ -46,6 +46,16 @@ fn a_header_and_blank_lines_are_skipped() {
 }
 
 #[test]
+fn nuls_at_the_end_cost_nothing() {
+    let expected = ["1795345200 hum=40 temp=21.5"];
+    for end in ["\0", "\0\0\r\n", "\r\n\0", " \0\n\0\0"] {
+        assert_eq!(show(&COLUMNS, b',', false, format!("1795345200,21.5,40{end}")), expected, "{end:?}");
+    }
+    assert_eq!(show(&COLUMNS, b'\t', false, "\t1\t\0"), ["arrival temp=1"], "a tab at the end is a cell");
+    assert_eq!(show(&COLUMNS, b',', false, "\0"), ["empty"]);
+}
+
+#[test]
 fn a_column_without_a_name_is_not_read() {
     assert_eq!(show(&["", "x"], b',', false, "7,1\nid,x"), ["arrival x=1"]);
 }
