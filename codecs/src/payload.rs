@@ -221,14 +221,10 @@ impl PayloadDecoder {
                 Stop::Malformed => whole.replaced.clone().unwrap_or_else(|| malformed(text)),
             })?;
         scratch.expects_nested = is_nested;
-        if let Some(error) = &whole.replaced {
-            // A field must not get a name that the device did not send.
-            if scratch.found.names.contains(char::REPLACEMENT_CHARACTER) {
-                return Err(error.clone());
-            }
-        }
+        whole.check_name(&scratch.found.names)?;
         if !scratch.found.values.is_empty() {
             let labels = labels::read(text, &self.compiled.rules.labels);
+            labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
         if let Some(left_out) = left_out {
@@ -283,6 +279,10 @@ impl PayloadDecoder {
                 for (own, of_message) in measurement.labels.iter_mut().zip(&labels) {
                     *own = own.take().or_else(|| of_message.clone());
                 }
+                let mut labels = measurement.labels.iter().flatten();
+                if let Err(error) = labels.try_for_each(|label| whole.check_name(label)) {
+                    *outcome = Err(error);
+                }
             }
             match (&mut *outcome, &of_message) {
                 (Ok(measurement), Ok(ts)) => measurement.ts = measurement.ts.or(*ts),
@@ -304,7 +304,10 @@ impl PayloadDecoder {
         let mut outcomes = self.elements(scratch, whole, objects, &self.compiled, left_out)?;
         for (outcome, device) in outcomes.iter_mut().zip(devices) {
             if let Ok(measurement) = outcome {
-                measurement.device = Some(device);
+                match whole.check_name(&device) {
+                    Ok(()) => measurement.device = Some(device),
+                    Err(error) => *outcome = Err(error),
+                }
             }
         }
         Ok(outcomes)

@@ -114,15 +114,11 @@ impl Pack {
 
     /// Checks the names of a pack whose foreign bytes were replaced: two names could become one.
     pub(super) fn with_names_from(self, text: &Text<'_>) -> Result<Self, PayloadError> {
-        let is_replaced = |name: Option<&Value>| {
-            name.and_then(Value::as_str).is_some_and(|name| name.contains(char::REPLACEMENT_CHARACTER))
-        };
-        let mut records = self.0.iter();
-        if text.replaced.is_some()
-            && let Some(index) =
-                records.position(|record| is_replaced(record.get("n")) || is_replaced(record.get("bn")))
-        {
-            return Err(malformed(format!("in record {}, the name is not UTF-8", index + 1)));
+        for (index, record) in self.0.iter().enumerate() {
+            let mut names = ["bn", "n"].into_iter().filter_map(|member| record.get(member)?.as_str());
+            names
+                .try_for_each(|name| text.check_name(name))
+                .map_err(|_| malformed(format!("in record {}, the name is not UTF-8", index + 1)))?;
         }
         Ok(self)
     }

@@ -41,7 +41,7 @@ impl SeparatedValues {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Lines::new(&mut reader, payload, columns.len());
         let mut outcomes = Vec::new();
-        let mut object = String::new();
+        let mut object = Vec::new();
         while lines.advance() {
             if lines.cells().all(<[u8]>::is_empty) || is_header(&lines, columns) {
                 continue;
@@ -58,7 +58,7 @@ impl SeparatedValues {
                 continue;
             }
             write_object(&mut object, &lines, columns);
-            match objects.decode(object.as_bytes()) {
+            match objects.decode(&object) {
                 Ok(measurements) => outcomes.extend(measurements),
                 Err(error) => outcomes.push(Err(error)),
             }
@@ -128,29 +128,36 @@ fn is_header(line: &Lines<'_>, columns: &[String]) -> bool {
         && line.cells().zip(columns).all(is_name)
 }
 
-fn write_object(object: &mut String, line: &Lines<'_>, columns: &[String]) {
+fn write_object(object: &mut Vec<u8>, line: &Lines<'_>, columns: &[String]) {
     object.clear();
-    object.push('{');
+    object.push(b'{');
     for (cell, column) in line.cells().zip(columns).filter(|(_, column)| !column.is_empty()) {
         if object.len() > 1 {
-            object.push(',');
+            object.push(b',');
         }
-        push_text(object, column.trim());
-        object.push(':');
-        push_text(object, &String::from_utf8_lossy(cell));
+        push_text(object, column.trim().as_bytes());
+        object.push(b':');
+        push_text(object, cell);
     }
-    object.push('}');
+    object.push(b'}');
 }
 
-fn push_text(object: &mut String, text: &str) {
-    let is_plain = |byte: u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    if text.bytes().all(is_plain) {
-        object.push('"');
-        object.push_str(text);
-        object.push('"');
+/// Appends a JSON text. Bytes that are not UTF-8 stay: the rules for JSON say what they cost.
+fn push_text(object: &mut Vec<u8>, text: &[u8]) {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    object.push(b'"');
+    if text.iter().all(is_plain) {
+        object.extend_from_slice(text);
     } else {
-        object.push_str(&serde_json::Value::from(text).to_string());
+        for &byte in text {
+            match byte {
+                b'"' | b'\\' => object.extend_from_slice(&[b'\\', byte]),
+                0..0x20 => object.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+                _ => object.push(byte),
+            }
+        }
     }
+    object.push(b'"');
 }
 
 fn malformed(detail: String) -> PayloadError {

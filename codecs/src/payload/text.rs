@@ -26,6 +26,15 @@ impl<'p> Text<'p> {
         }
     }
 
+    /// Fails if a name has replaced bytes: the device did not send this name, and two names of
+    /// sensors or fields could become one.
+    pub(crate) fn check_name(&self, name: &str) -> Result<(), PayloadError> {
+        match &self.replaced {
+            Some(error) if name.contains(char::REPLACEMENT_CHARACTER) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// The error of a text that is not JSON.
     pub(super) fn malformed(&self) -> PayloadError {
         self.replaced.clone().unwrap_or_else(|| malformed(&self.text))

@@ -56,6 +56,18 @@ fn nuls_at_the_end_cost_nothing() {
 }
 
 #[test]
+fn a_sensor_whose_name_has_foreign_bytes_is_refused() {
+    let rules = PayloadRules { labels: vec!["name".to_owned()], ..PayloadRules::default() };
+    let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 4, max_depth: 8 };
+    let objects = PayloadDecoder::new(limits.clone(), Vec::new()).with_rules(rules);
+    let columns = ["name", "note", "x"].map(str::to_owned).into();
+    let csv = SeparatedValues::new(CsvRules { columns, separator: b',' });
+    let outcomes = csv.decode(b"K\xfcche,,1\nBad,\"\xfc\"\"\",2\n", &limits, &objects).unwrap();
+    assert_eq!(Reason::from(outcomes[0].as_ref().unwrap_err()), Reason::MalformedJson);
+    assert_eq!(outcomes[1].as_ref().unwrap().labels, [Some("Bad".into())]);
+}
+
+#[test]
 fn a_column_without_a_name_is_not_read() {
     assert_eq!(show(&["", "x"], b',', false, "7,1\nid,x"), ["arrival x=1"]);
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::super::rules::PayloadRules;
 use super::*;
-use crate::payload::{Decoded, PayloadDecoder};
+use crate::payload::{Decoded, Measurement, PayloadDecoder};
 use thicket_schema::Reason;
 
 fn limits() -> PayloadLimits {
@@ -223,6 +223,33 @@ fn an_optional_root_and_labels_are_found_beside_bare_words_and_wrong_escapes() {
             assert_eq!(measurement.labels, [Some("a7".into())], "{payload}");
         }
     }
+}
+
+#[test]
+fn a_sensor_whose_name_has_foreign_bytes_is_refused() {
+    let reasons = |rules: PayloadRules, payload: &[u8]| {
+        let outcomes = with(rules).decode(payload).unwrap().into_iter();
+        let reason = |outcome: Result<Measurement, PayloadError>| match outcome {
+            Ok(measurement) => format!("{:?} {:?}", measurement.device, measurement.labels),
+            Err(error) => error.to_string(),
+        };
+        outcomes.map(reason).collect::<Vec<_>>()
+    };
+    let not_utf8 = |byte| format!("malformed JSON: not UTF-8 at byte {byte}");
+    let by_device = || PayloadRules { device_keys: true, ..PayloadRules::default() };
+    assert_eq!(
+        reasons(by_device(), b"{\"K\xfcche\":{\"t\":1},\"K\xf6che\":[{\"t\":2}],\"Bad\":{\"t\":3}}"),
+        [not_utf8(3), not_utf8(3), "Some(\"Bad\") []".to_owned()]
+    );
+    assert_eq!(reasons(by_device(), "{\"a\u{fffd}\":{\"t\":1}}".as_bytes()), ["Some(\"a\u{fffd}\") []"]);
+    let named = |root: &str| {
+        let (root, labels) = (root.to_owned(), vec!["name".to_owned()]);
+        PayloadRules { root, labels, ..PayloadRules::default() }
+    };
+    let payload = b"[{\"name\":\"K\xfcche\",\"t\":1},{\"name\":\"Bad\",\"note\":\"\xfc\",\"t\":1}]";
+    assert_eq!(reasons(named(""), payload), [not_utf8(11), "None [Some(\"Bad\")]".to_owned()]);
+    let payload = b"{\"name\":\"K\xfcche\",\"d\":[{\"t\":1},{\"name\":\"Bad\",\"t\":2}]}";
+    assert_eq!(reasons(named("d"), payload), [not_utf8(10), "None [Some(\"Bad\")]".to_owned()]);
 }
 
 #[test]
