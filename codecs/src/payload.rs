@@ -50,7 +50,7 @@ use text::malformed;
 pub(crate) use text::{Text, trim_end, trimmed};
 pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
-pub(crate) use walk::is_storable;
+pub(crate) use walk::{MAX_EXACT, is_storable, value_of};
 use walk::{Stop, Walk, Walked};
 use words::Meaning;
 pub use words::WORDS;
@@ -359,7 +359,7 @@ impl PayloadDecoder {
         let field = || "value".to_owned();
         let (text, error) = match serde_json::from_str::<&RawValue>(text).map(RawValue::get) {
             Ok(number) if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                return match walk::value_of(number) {
+                return match value_of(number) {
                     Ok(value) => scratch.bare(value),
                     Err(LeftOutReason::NotFinite) => Err(PayloadError::NotFinite { field: field() }),
                     Err(reason) => Err(PayloadError::no_field(&[LeftOut { path: field(), reason }])),

@@ -2,8 +2,8 @@
 //!
 //! The device is the series: the measurement, and the tags in the order of their names, as in
 //! `weather,site=north`. It does not depend on what else the message holds, so two series never
-//! become one sensor. Numbers are fields, booleans are 0 and 1, strings are left out. Lines of one
-//! series and time are one measurement.
+//! become one sensor. Numbers are fields, booleans are 0 and 1. Strings and whole numbers beyond
+//! 2^53 are left out. Lines of one series and time are one measurement.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
-use crate::payload::{Measurement, PayloadError, PayloadLimits, trimmed};
+use crate::payload::{MAX_EXACT, Measurement, PayloadError, PayloadLimits, trimmed};
 use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
@@ -73,11 +73,12 @@ fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>) -> Result<(), PayloadError> {
     let device = device(line);
     for (name, value) in &line.field_set {
         let value = match value {
-            FieldValue::I64(value) => *value as f64,
-            FieldValue::U64(value) => *value as f64,
+            FieldValue::I64(value) if value.unsigned_abs() <= MAX_EXACT => *value as f64,
+            FieldValue::U64(value) if *value <= MAX_EXACT => *value as f64,
             FieldValue::F64(value) => *value,
             FieldValue::Boolean(value) => f64::from(u8::from(*value)),
-            FieldValue::String(_) => continue,
+            // A 64-bit float would round the whole number.
+            FieldValue::I64(_) | FieldValue::U64(_) | FieldValue::String(_) => continue,
         };
         rows.add(Some(&device), time, name.to_string(), value);
     }

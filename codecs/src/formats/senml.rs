@@ -2,8 +2,8 @@
 //!
 //! The field of a record is its name without the base name. If there is no name beside the base
 //! name, it is the base name. The sum of a record is the field `<name>.sum`. Booleans are 0 and 1;
-//! strings and data are left out. If the values of a pack have several base names, each base name is
-//! a device. Records of one device and time are one measurement.
+//! strings, data and whole numbers beyond 2^53 are left out. If the values of a pack have several
+//! base names, each base name is a device. Records of one device and time are one measurement.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -13,7 +13,9 @@ use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
-use crate::payload::{Measurement, PayloadError, PayloadLimits, Text, records};
+use crate::payload::{
+    LeftOutReason, MAX_EXACT, Measurement, PayloadError, PayloadLimits, Text, records, value_of,
+};
 use crate::timestamp::parse_epoch;
 
 /// The newest version of `SenML` that is known.
@@ -216,6 +218,11 @@ impl Base {
         if let Some(time) = number_of(record, "bt", number)? {
             self.time = time;
         }
+        if let Some(member) = ["bv", "bs"].into_iter().find(|member| would_round(record, member)) {
+            return Err(malformed(format!(
+                "in record {number}, {member} is beyond 2^53: a 64-bit float would round the values"
+            )));
+        }
         self.value = number_of(record, "bv", number)?.or(self.value);
         self.sum = number_of(record, "bs", number)?.or(self.sum);
         Ok(())
@@ -235,8 +242,11 @@ impl Base {
             return Ok(());
         }
         let time = self.time(record, number)?;
-        let mut value = number_of(record, "v", number)?.map(|value| value + self.value.unwrap_or(0.0));
-        let mut sum = number_of(record, "s", number)?.map(|sum| sum + self.sum.unwrap_or(0.0));
+        let exact = |member| {
+            number_of(record, member, number).map(|found| found.filter(|_| !would_round(record, member)))
+        };
+        let mut value = exact("v")?.map(|value| value + self.value.unwrap_or(0.0));
+        let mut sum = exact("s")?.map(|sum| sum + self.sum.unwrap_or(0.0));
         if let Some(boolean) = record.get("vb") {
             value = Some(match boolean {
                 Value::Bool(boolean) => f64::from(u8::from(*boolean)),
@@ -298,6 +308,18 @@ fn number_of(record: &Record, member: &str, number: usize) -> Result<Option<f64>
     };
     let value = parsed.ok_or_else(|| malformed(format!("in record {number}, {member} is not a number")))?;
     Ok(Some(value))
+}
+
+/// Whether a member is a whole number that a 64-bit float would round. A text may hold it too.
+fn would_round(record: &Record, member: &str) -> bool {
+    match record.get(member) {
+        Some(Value::Number(number)) => {
+            let size = number.as_u64().or(number.as_i64().map(i64::unsigned_abs));
+            size.is_some_and(|size| size > MAX_EXACT)
+        }
+        Some(Value::String(text)) => value_of(text.trim_ascii()) == Err(LeftOutReason::Identifier),
+        _ => false,
+    }
 }
 
 fn text_of<'a>(record: &'a Record, member: &str, number: usize) -> Result<Option<&'a str>, PayloadError> {

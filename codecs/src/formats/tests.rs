@@ -227,6 +227,20 @@ fn lines_may_end_with_carriage_returns_and_nuls_and_begin_with_a_mark() {
 }
 
 #[test]
+fn whole_numbers_that_a_float_would_round_are_left_out_in_every_format() {
+    let lines = "m a=9007199254740992i,b=9007199254740993i,c=-9007199254740993i,d=9007199254740993u,e=9007199254740994,x=1";
+    assert_eq!(auto(lines), ["m@0 a=9007199254740992 e=9007199254740994 x=1"]);
+    assert_eq!(auto("m b=9007199254740993i"), ["no_numeric_field"]);
+    let pack = r#"[{"n":"a","v":9007199254740992},{"n":"b","v":9007199254740993},{"n":"c","v":-9007199254740993},
+        {"n":"d","v":"9007199254740993"},{"n":"e","v":9007199254740994.0},{"n":"f","s":9007199254740993},
+        {"n":"x","v":1}]"#;
+    assert_eq!(auto(pack), ["@0 a=9007199254740992 e=9007199254740994 x=1"]);
+    assert_eq!(auto(r#"[{"n":"b","v":9007199254740993}]"#), ["no_numeric_field"]);
+    assert_eq!(auto(r#"[{"n":"b","bv":9007199254740993,"v":1}]"#), ["malformed_payload"]);
+    assert_eq!(auto(r#"[{"n":"b","t":1795345200000000000,"v":1}]"#), ["@1795345200 b=1"], "a time");
+}
+
+#[test]
 fn a_format_by_name_reads_nothing_else() {
     let by_name = |format, payload: &[u8]| show(&decoder(format).decode("s", payload));
     assert_eq!(by_name(Format::Json, b"m x=1"), ["malformed_json"]);

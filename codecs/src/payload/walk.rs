@@ -19,7 +19,7 @@ pub(super) const MAX_ELEMENTS: usize = 16;
 /// Deepest level that can be configured. The walk is recursive.
 const DEEPEST: usize = 64;
 /// Largest whole number up to which every whole number is a 64-bit float.
-pub(super) const MAX_EXACT: u64 = 1 << 53;
+pub(crate) const MAX_EXACT: u64 = 1 << 53;
 
 /// Why a walk ended early.
 pub(super) enum Stop {
@@ -446,7 +446,7 @@ pub(crate) fn is_storable(name: &str) -> bool {
 }
 
 /// Reads a JSON number. Rust reads every one, and rounds it correctly.
-pub(super) fn value_of(number: &str) -> Result<f64, LeftOutReason> {
+pub(crate) fn value_of(number: &str) -> Result<f64, LeftOutReason> {
     let value: f64 = number.parse().map_err(|_| LeftOutReason::NotFinite)?;
     if !value.is_finite() {
         return Err(LeftOutReason::NotFinite);

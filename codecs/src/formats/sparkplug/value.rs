@@ -1,7 +1,7 @@
 //! The value of a metric by its datatype.
 
 use super::messages::MetricValue;
-use crate::payload::LeftOutReason;
+use crate::payload::{LeftOutReason, MAX_EXACT};
 
 /// The numbers of the datatypes that hold a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +100,7 @@ fn unsigned(bits: u64, most: u64) -> Result<f64, LeftOutReason> {
 
 /// Returns an integer as a float, if the float holds it exactly.
 fn exact(value: i64) -> Result<f64, LeftOutReason> {
-    const MOST: u64 = 1 << 53;
-    if value.unsigned_abs() > MOST { Err(LeftOutReason::Identifier) } else { Ok(value as f64) }
+    if value.unsigned_abs() > MAX_EXACT { Err(LeftOutReason::Identifier) } else { Ok(value as f64) }
 }
 
 /// Returns the name of a datatype that is no number.
