@@ -227,6 +227,27 @@ fn lines_may_end_with_carriage_returns_and_nuls_and_begin_with_a_mark() {
 }
 
 #[test]
+fn different_series_are_different_devices() {
+    let lines = [
+        ("m,a=1,b=2", "m,a=1,b=2"),
+        (r"m,a=1\,b\=2", r"m,a=1\,b=2"),
+        (r"m\,a=1,b=2", r"m\,a=1,b=2"),
+        (r"m,a\=1\,b=2", r"m,a\=1\,b=2"),
+        (r"m,a=1\\\,b\=2", r"m,a=1\\,b=2"),
+        (r"m,a\\\=1=2", r"m,a\\=1=2"),
+        // Without `=`, a comma cannot be taken for the beginning of a tag.
+        (r"m\ n,a=1\,\ b,c=x\=y", "m n,a=1, b,c=x=y"),
+    ];
+    let mut devices = std::collections::HashSet::new();
+    for (series, device) in lines {
+        let line = format!("{series} v=1");
+        let shown = show(&decoder(Format::LineProtocol).decode("s", line.as_bytes()));
+        assert_eq!(shown, [format!("{device}@0 v=1")], "{series}");
+        assert!(devices.insert(device));
+    }
+}
+
+#[test]
 fn whole_numbers_that_a_float_would_round_are_left_out_in_every_format() {
     let lines = "m a=9007199254740992i,b=9007199254740993i,c=-9007199254740993i,d=9007199254740993u,e=9007199254740994,x=1";
     assert_eq!(auto(lines), ["m@0 a=9007199254740992 e=9007199254740994 x=1"]);
