@@ -36,7 +36,7 @@ pub(crate) enum NotifyCommand {
     Silence {
         /// Pattern of the sensors' names (* any text, ? any character).
         pattern: String,
-        /// How long, such as 2h.
+        /// How long, such as 2h. At most 10 years.
         #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
         lasts: Duration,
         /// A short remark.
@@ -58,7 +58,17 @@ pub(crate) enum NotifyCommand {
     },
 }
 
+/// The longest silence: ten years of 365.25 days, as humantime counts them. PostgreSQL refuses much
+/// longer ones.
+const LONGEST_SILENCE: Duration = Duration::from_hours(10 * 8_766);
+
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration: Duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("must be longer than 0s".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() {
+        return Err("must be longer than 0s".to_owned());
+    }
+    if duration > LONGEST_SILENCE {
+        return Err("must be at most 10 years".to_owned());
+    }
+    Ok(duration)
 }

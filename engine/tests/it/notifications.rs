@@ -119,6 +119,11 @@ async fn a_route_announces_only_what_its_conditions_allow() {
     assert_eq!(count("site-1/quiet", "opened"), 0);
     let silences = json(&env.thicket(&["notify", "silences", "--json"]));
     assert_eq!((&silences[0]["pattern"], &silences[0]["author"]), (&"site-1/quiet".into(), &"ada".into()));
+    let for_ever = env.thicket(&["notify", "silence", "site-1/quiet", "--for", "400000y"]);
+    assert_eq!(for_ever.status.code(), Some(2));
+    assert!(stderr(&for_ever).contains("at most 10 years"), "{}", stderr(&for_ever));
+    let decade = env.thicket(&["notify", "silence", "elsewhere", "--for", "10y"]);
+    assert!(decade.status.success(), "{}", stderr(&decade));
     assert!(env.thicket(&["notify", "unsilence", "1"]).status.success());
     assert_eq!(env.thicket(&["notify", "unsilence", "1"]).status.code(), Some(1));
     until("the silence is over", async || count("site-1/quiet", "opened") == 1).await;
