@@ -172,8 +172,8 @@ impl Sender<'_> {
 
     async fn decide(&self, connection: &mut PostgresConnection) -> Result<(), StoreError> {
         let name = &self.route.config.name;
-        let held = held_deliveries(connection, name).await?;
-        if held.is_empty() {
+        let mut page = held_deliveries(connection, name, None).await?;
+        if page.held.is_empty() {
             return Ok(());
         }
         let silences = list_silences(connection).await?;
@@ -181,14 +181,18 @@ impl Sender<'_> {
             now: Timestamp(Utc::now().timestamp_micros()),
             silences: silences.iter().map(|silence| WildMatch::new(&silence.pattern)).collect(),
         };
-        let changes = self.route.decide(&held, &moment);
-        if changes.is_empty() {
-            return Ok(());
+        loop {
+            let changes = self.route.decide(&page.held, &moment);
+            if !changes.is_empty() {
+                faults::pass("decide.before");
+                change_deliveries(connection, name, &changes, self.route.config.group_wait).await?;
+                faults::pass("decide.after");
+            }
+            // The changes of a page are stored before the next one is read: an end depends on its
+            // begin.
+            let Some(next) = page.next else { return Ok(()) };
+            page = held_deliveries(connection, name, Some(next)).await?;
         }
-        faults::pass("decide.before");
-        change_deliveries(connection, name, &changes, self.route.config.group_wait).await?;
-        faults::pass("decide.after");
-        Ok(())
     }
 
     /// Notes the outcome of an attempt.

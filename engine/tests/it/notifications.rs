@@ -137,6 +137,38 @@ async fn a_route_announces_only_what_its_conditions_allow() {
     assert_eq!(count("site-2/elsewhere", "opened"), 0);
 }
 
+/// The number of held notifications that one query reads.
+const PAGE: i64 = 10_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_announced_however_many_anomalies_are_held_before_it() {
+    let receiver = HttpReceiver::start();
+    let grave = with(route("grave", &receiver.url()), &[("min_grade", 0.9.into())]);
+    let env = start(config(vec![grave]).set("notify.max_waiting", PAGE * 2)).await;
+    let _engine = env.engine().await;
+    open_anomaly(&env, "site-1/a", 1_000, 1.0).await;
+    env.until(PENDING, 0).await;
+    env.execute(&format!(
+        "INSERT INTO sensors (id, name, partition, fields, first_seen)
+         SELECT n, 'site-2/' || n, 1, '{{a}}', now() FROM generate_series(1, {PAGE}) n;
+         INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions, actual, expected, low, high, counters)
+         SELECT n, to_timestamp(1000), to_timestamp(1000), 9, 0.5, 3, '{{a}}', '{{1}}', '{{71}}', '{{44}}', '{{40}}', '{{48}}', '{{false}}'
+         FROM generate_series(1, {PAGE}) n;
+         WITH stored AS (
+             INSERT INTO notifications (sensor, started, kind, is_routed)
+             SELECT n, to_timestamp(1000), 'opened', true FROM generate_series(1, {PAGE}) n RETURNING *)
+         INSERT INTO notification_deliveries (route, sensor, name, started, kind, position, site)
+         SELECT 'grave', sensor, 'site-2/' || sensor, started, kind, id, 'site-2/' || sensor FROM stored"
+    ))
+    .await;
+    end_anomaly(&env, "site-1/a", 1_000).await;
+    open_anomaly(&env, "site-1/b", 1_000, 1.0).await;
+    env.until(PENDING, PAGE).await;
+    let said: Vec<_> = receiver.posted().iter().flat_map(Posted::said).collect();
+    let told = said.iter().map(|(sensor, _, kind)| format!("{sensor} {kind}")).collect::<Vec<_>>();
+    assert_eq!(told, ["site-1/a opened", "site-1/a ended", "site-1/b opened"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_may_have_its_name_from_the_default() {
     let receiver = HttpReceiver::start();

@@ -101,11 +101,11 @@ pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
 pub use notifications::{
     Delivered, DeliveryChange, DeliveryKey, DeliveryState, Distribution, FailedAttempt, GroupRules,
-    HeldDelivery, ListedDelivery, Member, MessageEvent, NotificationKind, OutgoingMessage, RouteBacklog,
-    RouteHold, Silence, StoredNotification, announced_states, change_deliveries, compose_message, distribute,
-    end_silence, fail_message, held_deliveries, hold_route, list_deliveries, list_silences, message_events,
-    message_to_send, purge_notifications, register_routes, release_routes, remind, retry_message,
-    route_backlogs, sent_message, silence,
+    HeldCursor, HeldDelivery, HeldPage, ListedDelivery, Member, MessageEvent, NotificationKind,
+    OutgoingMessage, RouteBacklog, RouteHold, Silence, StoredNotification, announced_states,
+    change_deliveries, compose_message, distribute, end_silence, fail_message, held_deliveries, hold_route,
+    list_deliveries, list_silences, message_events, message_to_send, purge_notifications, register_routes,
+    release_routes, remind, retry_message, route_backlogs, sent_message, silence,
 };
 pub use partitions::{
     ClaimedPartition, DeploymentError, all_partitions, can_claim, check_deployment, claim, deployment_name,

@@ -19,8 +19,8 @@ mod routes;
 mod silences;
 
 pub use deliveries::{
-    DeliveryChange, DeliveryKey, DeliveryState, HeldDelivery, ListedDelivery, change_deliveries,
-    held_deliveries, list_deliveries, remind,
+    DeliveryChange, DeliveryKey, DeliveryState, HeldCursor, HeldDelivery, HeldPage, ListedDelivery,
+    change_deliveries, held_deliveries, list_deliveries, remind,
 };
 pub use distribution::{Distribution, StoredNotification, distribute};
 pub use events::{MessageEvent, announced_states, message_events};

@@ -9,8 +9,8 @@ use thicket_schema::{SensorId, Timestamp};
 
 use super::kind::{NotificationKind, kind_of};
 
-/// Maximum number of held deliveries that one query returns.
-const PAGE: i64 = 10_000;
+/// Maximum number of held deliveries in one page.
+const PAGE: usize = 10_000;
 
 /// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,9 @@ pub struct HeldDelivery {
     pub newest: Timestamp,
     /// The highest grade of the anomaly up to now.
     pub peak_grade: f64,
-    /// The state of the delivery that says that the anomaly began; `None` if the route has none.
+    /// The state of the delivery that says that the anomaly began. `None` if the route has none, and
+    /// in this delivery itself: it is read for the others only, because most held deliveries are
+    /// begins, and PostgreSQL has no statistics at the start of a storm.
     pub opened: Option<DeliveryState>,
 }
 
@@ -97,6 +99,8 @@ struct HeldRow {
     kind: String,
     #[diesel(sql_type = BigInt)]
     item: i64,
+    #[diesel(sql_type = BigInt)]
+    position: i64,
     #[diesel(sql_type = Bool)]
     is_forgotten: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -109,26 +113,51 @@ struct HeldRow {
     opened: Option<String>,
 }
 
-/// Returns the held deliveries of a route, in the order of each sensor's notifications.
+/// A page of held deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldPage {
+    /// The deliveries, in the order of each sensor's notifications.
+    pub held: Vec<HeldDelivery>,
+    /// Where the next page begins; `None` if this is the last one.
+    pub next: Option<HeldCursor>,
+}
+
+/// The place of a delivery among the held ones of its route. The next page begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldCursor {
+    position: i64,
+    item: i64,
+}
+
+/// Returns a page of the held deliveries of a route: the first one, or the one that begins at
+/// `after`. Deliveries that stay held do not hide those behind them.
 pub async fn held_deliveries(
     connection: &mut AsyncPgConnection,
     route: &str,
-) -> QueryResult<Vec<HeldDelivery>> {
+    after: Option<HeldCursor>,
+) -> QueryResult<HeldPage> {
     let rows: Vec<HeldRow> = sql_query(
-        "SELECT d.sensor, d.name, d.started, d.kind, d.item, a.sensor IS NULL AS is_forgotten, a.ended,
-                coalesce(a.peak_grade, 0) AS peak_grade, o.state AS opened,
+        "SELECT d.sensor, d.name, d.started, d.kind, d.item, d.position, a.sensor IS NULL AS is_forgotten, a.ended,
+                coalesce(a.peak_grade, 0) AS peak_grade,
+                CASE WHEN d.kind <> 'opened' THEN
+                    (SELECT o.state FROM notification_deliveries o
+                     WHERE o.route = d.route AND o.sensor = d.sensor AND o.started = d.started
+                       AND o.kind = 'opened' AND o.item = 0) END AS opened,
                 coalesce(a.ended, (SELECT r.ts FROM readings r WHERE r.sensor = d.sensor AND r.ts >= d.started
                                    ORDER BY r.ts DESC LIMIT 1), d.started) AS newest
          FROM notification_deliveries d
          LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
-         LEFT JOIN notification_deliveries o
-             ON o.route = d.route AND o.sensor = d.sensor AND o.started = d.started AND o.kind = 'opened' AND o.item = 0
-         WHERE d.route = $1 AND d.state = 'held' ORDER BY d.position, d.item LIMIT $2",
+         WHERE d.route = $1 AND d.state = 'held' AND ($2 IS NULL OR (d.position, d.item) > ($2, $3))
+         ORDER BY d.position, d.item LIMIT $4",
     )
     .bind::<Text, _>(route)
-    .bind::<BigInt, _>(PAGE)
+    .bind::<Nullable<BigInt>, _>(after.map(|after| after.position))
+    .bind::<Nullable<BigInt>, _>(after.map(|after| after.item))
+    .bind::<BigInt, _>(PAGE as i64)
     .load(connection)
     .await?;
+    let last = rows.last().filter(|_| rows.len() == PAGE);
+    let next = last.map(|last| HeldCursor { position: last.position, item: last.item });
     let held = |row: HeldRow| HeldDelivery {
         key: DeliveryKey {
             sensor: SensorId(row.sensor),
@@ -143,7 +172,7 @@ pub async fn held_deliveries(
         peak_grade: row.peak_grade,
         opened: row.opened.as_deref().and_then(DeliveryState::from_name),
     };
-    Ok(rows.into_iter().map(held).collect())
+    Ok(HeldPage { held: rows.into_iter().map(held).collect(), next })
 }
 
 /// The new state of a held delivery.
