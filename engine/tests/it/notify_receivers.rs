@@ -249,3 +249,52 @@ async fn a_mail_that_no_mailbox_takes_is_given_up() {
     env.until(PENDING, 0).await;
     assert_eq!(server.mails().len(), 1);
 }
+
+/// Returns the mails with this recipient.
+fn mails_to(server: &SmtpReceiver, address: &str) -> Vec<String> {
+    let recipient = format!("RCPT TO:<{address}>");
+    server.mails().into_iter().filter(|mail| mail.contains(&recipient)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_is_refused_takes_the_mail_from_nobody_else() {
+    let server = SmtpReceiver::start().await.unwrap();
+    server.refuse_recipient("left@example.org", "550 5.1.1 no such mailbox");
+    server.refuse_recipient("full@example.org", "452 4.2.2 mailbox full");
+    let mail = [
+        ("receiver", "email".into()),
+        ("from", "thicket@example.org".into()),
+        ("to", vec!["full@example.org", "left@example.org", "ada@example.org"].into()),
+    ];
+    let env = start(config(vec![with(route("mail", &server.url()), &mail)])).await;
+    let engine = env.engine().await;
+    open_anomaly(&env, "site/a", 1_000, 1.0).await;
+    env.until_more_than(ATTEMPTS, 1).await;
+    assert_eq!(mails_to(&server, "ada@example.org").len(), 1, "a repeat is only for the others");
+    let list = stdout(&env.thicket(&["notify", "list"]));
+    assert!(list.contains("full@example.org") && list.contains("mailbox full"), "{list}");
+    let log = engine.log();
+    assert_eq!(log.matches("left@example.org").count(), 1, "a line a minute: {log}");
+
+    server.refuse_recipient("full@example.org", "");
+    env.execute("UPDATE notification_messages SET next_attempt = now()").await;
+    env.until("SELECT count(*) FROM notification_deliveries WHERE state = 'sent'", 1).await;
+    let mails = server.mails();
+    assert_eq!((mails.len(), mails_to(&server, "full@example.org").len()), (2, 1), "{mails:?}");
+    let id = |mail: &String| mail.lines().find(|line| line.starts_with("Message-ID:")).map(str::to_owned);
+    assert_eq!(id(&mails[0]), id(&mails[1]));
+
+    // The next mail, and then an address that is accepted again.
+    open_anomaly(&env, "site/b", 1_000, 1.0).await;
+    env.until(PENDING, 0).await;
+    assert_eq!(mails_to(&server, "ada@example.org").len(), 2);
+    server.refuse_recipient("left@example.org", "");
+    open_anomaly(&env, "site/c", 1_000, 1.0).await;
+    env.until(PENDING, 0).await;
+    assert_eq!(mails_to(&server, "left@example.org").len(), 1);
+
+    // All are refused.
+    server.refuse("550 5.7.1 not here");
+    open_anomaly(&env, "site/d", 1_000, 1.0).await;
+    env.until("SELECT count(*) FROM notification_deliveries WHERE state = 'failed'", 1).await;
+}

@@ -1,12 +1,17 @@
 //! E-mail through an SMTP server. The `Message-ID` has the key of the message.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lettre::address::{Address, Envelope};
 use lettre::message::{Mailbox, header};
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::response::{Category, Code, Severity};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
+use thicket_store::complaints;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{SendError, remedy};
@@ -22,6 +27,16 @@ pub struct Email {
     from: Mailbox,
     to: Vec<Mailbox>,
     timeout: Duration,
+    accepted: Arc<Mutex<Accepted>>,
+}
+
+/// The recipients for whom a server has accepted a mail that other recipients still wait for. A
+/// repeat leaves them out. After a restart, they get the mail again, with the same `Message-ID`.
+#[derive(Debug, Default)]
+struct Accepted {
+    /// The key of the message.
+    key: String,
+    recipients: BTreeSet<Address>,
 }
 
 /// Tells mail servers to answer no notice of absence (RFC 3834).
@@ -74,6 +89,7 @@ impl Email {
             from: address("from", from)?,
             to: to.iter().map(|to| address("to", to)).collect::<Result<_, _>>()?,
             timeout: config.timeout,
+            accepted: Arc::default(),
         };
         email.transport()?;
         Ok(email)
@@ -112,13 +128,58 @@ impl Email {
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
         let transport = self.transport().map_err(|problem| SendError::Unavailable(problem.to_string()))?;
         let mail = self.mail(message).map_err(|error| SendError::Refused(error.to_string()))?;
-        match transport.send(mail).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.status().is_some_and(is_refusal) => {
-                Err(SendError::Refused(error.to_string()))
+        let (envelope, text) = (mail.envelope(), mail.formatted());
+        let already = self.accepted_for(&message.key);
+        if already.is_empty() {
+            match transport.send_raw(envelope, &text).await {
+                Ok(_) => return Ok(()),
+                Err(error) if envelope.to().len() == 1 || !error.status().is_some_and(concerns_mail) => {
+                    return Err(failure(&error));
+                }
+                // An answer about one recipient has ended the transaction of all.
+                Err(_) => {}
             }
-            Err(error) => Err(SendError::Unavailable(format!("{error}{}", remedy(&error)))),
         }
+        let (mut refused, mut unavailable) = (None, None);
+        for to in envelope.to().iter().filter(|to| !already.contains(to)) {
+            let to_one = Envelope::new(envelope.from().cloned(), vec![to.clone()]);
+            let to_one = to_one.map_err(|error| SendError::Refused(error.to_string()))?;
+            let Err(error) = transport.send_raw(&to_one, &text).await else {
+                self.accept(&message.key, to);
+                continue;
+            };
+            match failure(&error) {
+                SendError::Refused(error) => {
+                    warn_of_refusal(&message.route, to, &error);
+                    refused = Some(error);
+                }
+                error => unavailable = Some(SendError::Unavailable(format!("{to}: {error}"))),
+            }
+            if !error.status().is_some_and(concerns_mail) {
+                break;
+            }
+        }
+        match (unavailable, refused) {
+            (Some(unavailable), _) => Err(unavailable),
+            (None, Some(refused)) if self.accepted_for(&message.key).is_empty() => {
+                Err(SendError::Refused(refused))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Returns the recipients for whom the server has accepted this message before.
+    fn accepted_for(&self, key: &str) -> BTreeSet<Address> {
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepted.key == key { accepted.recipients.clone() } else { BTreeSet::new() }
+    }
+
+    fn accept(&self, key: &str, recipient: &Address) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepted.key != key {
+            *accepted = Accepted { key: key.to_owned(), recipients: BTreeSet::new() };
+        }
+        accepted.recipients.insert(recipient.clone());
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
@@ -136,6 +197,32 @@ impl Email {
             .header(header::ContentType::TEXT_PLAIN)
             .body(text)
     }
+}
+
+fn warn_of_refusal(route: &str, recipient: &Address, error: &str) {
+    if let Some(repeated) = complaints::due("send an e-mail", &format_args!("{recipient}: {error}")) {
+        let recipient = recipient.to_string();
+        tracing::warn!(
+            error,
+            route,
+            recipient,
+            repeated,
+            "a mail server refuses a recipient of a notification"
+        );
+    }
+}
+
+fn failure(error: &Error) -> SendError {
+    if error.status().is_some_and(is_refusal) {
+        return SendError::Refused(error.to_string());
+    }
+    SendError::Unavailable(format!("{error}{}", remedy(error)))
+}
+
+/// Returns whether an answer is about the mail or a recipient: the server may accept the mail for
+/// another recipient. It does not while it refuses the login (53x) or ends connections (421).
+fn concerns_mail(code: Code) -> bool {
+    is_refusal(code) || !matches!(code.category, Category::Connections | Category::Unspecified3)
 }
 
 /// Returns whether a server will hardly ever accept a mail that it has answered with this code. A
@@ -164,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_about_a_recipient_says_nothing_about_the_others() {
+        let (transient, permanent) =
+            (Severity::TransientNegativeCompletion, Severity::PermanentNegativeCompletion);
+        let code = |severity, category| Code::new(severity, category, Detail::Zero);
+        assert!(concerns_mail(code(transient, Category::MailSystem)));
+        assert!(!concerns_mail(code(transient, Category::Connections)));
+        assert!(!concerns_mail(code(permanent, Category::Unspecified3)));
+        // A refusal never ends an attempt: the recipients after it would miss the mail.
+        assert!(concerns_mail(code(permanent, Category::MailSystem)));
+        assert!(concerns_mail(code(permanent, Category::Connections)));
+    }
+
+    #[test]
     fn a_name_adds_no_header_and_no_recipient() {
         let address = |text: &str| text.parse::<Mailbox>().unwrap();
         let email = Email {
@@ -173,6 +273,7 @@ mod tests {
             from: address("Thicket <thicket@example.org>"),
             to: vec![address("ada@example.org")],
             timeout: Duration::from_secs(1),
+            accepted: Arc::default(),
         };
         let anomaly = Anomaly {
             sensor: "a\r\nBcc: eve@example.org\r\n\r\n<b>ünï</b>".to_owned(),

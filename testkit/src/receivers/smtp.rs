@@ -1,5 +1,6 @@
 //! A mail server that notes the mails that it accepts.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -24,6 +25,8 @@ struct Server {
     late_refusal: Arc<Mutex<String>>,
     /// The answer to `RCPT`; empty to accept.
     refusal: Arc<Mutex<String>>,
+    /// The answers to `RCPT` for these addresses.
+    refusals: Arc<Mutex<BTreeMap<String, String>>>,
     tls: Option<(SmtpTls, TlsAcceptor)>,
 }
 
@@ -61,6 +64,7 @@ impl SmtpReceiver {
             refused: Arc::default(),
             late_refusal: Arc::default(),
             refusal: Arc::default(),
+            refusals: Arc::default(),
             tls,
         };
         let shared = server.clone();
@@ -86,6 +90,16 @@ impl SmtpReceiver {
     /// Answers every recipient with this line, such as `550 no such mailbox`.
     pub fn refuse(&self, line: &str) {
         line.clone_into(&mut self.server.refusal.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Answers one recipient with this line; an empty line accepts it again.
+    pub fn refuse_recipient(&self, address: &str, line: &str) {
+        let mut refusals = self.server.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.is_empty() {
+            refusals.remove(address);
+        } else {
+            refusals.insert(address.to_owned(), line.to_owned());
+        }
     }
 
     /// Answers every mail, after its text, with this line, such as `451 try again later`.
@@ -173,9 +187,15 @@ impl Server {
 
     /// Notes a command of the envelope, and returns the answer.
     fn note(&self, command: &str, mail: &mut String) -> String {
-        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if command.starts_with("RCPT") && !refusal.is_empty() {
-            return refusal;
+        if let Some(recipient) = command.strip_prefix("RCPT TO:") {
+            let address = recipient.trim_matches(['<', '>']);
+            let of_address =
+                self.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+            let of_all = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let refusal = of_address.unwrap_or(of_all);
+            if !refusal.is_empty() {
+                return refusal;
+            }
         }
         if command.starts_with("MAIL") || command.starts_with("RCPT") {
             mail.push_str(command);
