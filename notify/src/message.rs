@@ -18,6 +18,7 @@ const TITLE: usize = 200;
 const TEXT: usize = 2_800;
 /// Causes that a line names.
 const CAUSES: usize = 2;
+const LABEL: &str = NotificationKind::Label.name();
 const OPEN: &str = "open";
 const OVER: &str = "over";
 
@@ -121,6 +122,15 @@ impl Message {
     pub(crate) fn of_states(origin: Origin<'_>, states: Vec<MessageEvent>) -> Self {
         let events = states.into_iter().map(|event| Event::new(origin.deployment, event)).collect();
         Self::of(origin, "", "", 0, events)
+    }
+
+    /// Returns the message without labels of anomalies that are over. To a receiver that shows one
+    /// state of each sensor, such a label would be the end of a later anomaly of the sensor.
+    pub(crate) fn without_late_labels(&self) -> Self {
+        let is_late_label =
+            |event: &Event| event.ended.is_some() && event.kinds.iter().all(|&kind| kind == LABEL);
+        let events = self.events.iter().filter(|event| !is_late_label(event)).cloned().collect();
+        Self { events, ..self.clone() }
     }
 
     /// Returns whether no announced anomaly of the site goes on.

@@ -68,8 +68,22 @@ impl Receiver {
         }
     }
 
+    /// Returns whether the receiver shows one state of each sensor, and not each message.
+    fn shows_states(&self) -> bool {
+        match self {
+            Self::Webhook(webhook) => webhook.shows_states(),
+            Self::Mqtt(_) => true,
+            Self::Email(_) => false,
+        }
+    }
+
     /// Sends a message. `limit` bounds one attempt.
     pub async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
+        let states = self.shows_states().then(|| message.without_late_labels());
+        let message = states.as_ref().unwrap_or(message);
+        if message.events.is_empty() {
+            return Ok(());
+        }
         let sending = async {
             match self {
                 Self::Webhook(webhook) => webhook.send(message, limit).await,

@@ -1,11 +1,12 @@
 //! The retained messages of a broker that is killed, and of sensors with unusual names.
 
+use thicket_testkit::receivers::HttpReceiver;
 use thicket_testkit::timing::until;
 use thicket_testkit::{TestEnv, broker_login};
 use toml::{Table, Value};
 
 use crate::notify_support::{PENDING, config, end_anomaly, open_anomaly, retained, route, with};
-use crate::support::start;
+use crate::support::{start, stderr};
 
 /// A route to a broker, with discovery.
 fn broker(url: &str) -> Table {
@@ -65,6 +66,40 @@ async fn a_broker_that_lost_its_retained_messages_gets_them_again() {
 
 async fn until_shown(env: &TestEnv, topics: &[&str]) {
     until(&format!("only {topics:?} are retained"), async || shown(env).await == topics).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_of_an_anomaly_that_is_over_hides_no_open_one_of_the_sensor() {
+    let alertmanager = HttpReceiver::start();
+    let env = start(TestEnv::config()).await;
+    let all = [("kinds", vec!["opened", "ended", "label"].into())];
+    let alerts = with(route("alerts", &alertmanager.url()), &[("shape", "alertmanager".into())]);
+    let routes = [broker(&env.servers.mosquitto.url()), alerts].map(|route| with(route, &all));
+    let _engine = env.engine_with(&config(routes.to_vec())).await;
+    open_anomaly(&env, "site/a", 1_000, 1.0).await;
+    env.until(PENDING, 0).await;
+    end_anomaly(&env, "site/a", 1_000).await;
+    env.until(PENDING, 0).await;
+    open_anomaly(&env, "site/a", 2_000, 1.0).await;
+    env.until(PENDING, 0).await;
+    let label = |started| {
+        let labelled = env.thicket(&["anomalies", "label", "site/a", started, "true"]);
+        assert!(labelled.status.success(), "{}", stderr(&labelled));
+    };
+    let labels = "SELECT count(*) FROM notification_deliveries WHERE kind = 'label' AND state = 'sent'";
+    label("1970-01-01T00:16:40Z");
+    env.until(labels, 2).await;
+    assert_eq!(shown(&env).await, ["thicket/anomalies/site/a"]);
+    let newest = || alertmanager.posted().last().unwrap().json()[0].clone();
+    assert_eq!(newest()["endsAt"], "9999-01-01T00:00:00Z", "{:?}", alertmanager.posted());
+    assert_eq!(alertmanager.posted().len(), 3);
+
+    // The label of the open one is told.
+    label("1970-01-01T00:33:20Z");
+    env.until(labels, 4).await;
+    let anomaly = &retained(&env, "thicket/anomalies/#").await["thicket/anomalies/site/a"];
+    assert_eq!((&anomaly["label"], &anomaly["status"]), (&"true".into(), &"open".into()));
+    assert_eq!(alertmanager.posted().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ pub struct Webhook {
     url: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     ca: Option<PathBuf>,
+    /// The shape; `None` with a template of the user's own.
+    shape: Option<Shape>,
     template: Template,
     token: String,
     topic: String,
@@ -73,6 +75,7 @@ impl Webhook {
             url,
             headers: headers(config)?,
             ca: (!config.ca.is_empty()).then(|| config.ca.clone().into()),
+            shape: config.template.is_empty().then_some(*shape),
             template,
             token: token.clone(),
             topic: topic.to_owned(),
@@ -89,6 +92,11 @@ impl Webhook {
         let settings = TlsSettings { ca: self.ca.clone(), ..TlsSettings::default() };
         let authorities = settings.authorities()?;
         Ok(Some(authorities.iter().map(|der| Certificate::from_der(der).to_owned()).collect()))
+    }
+
+    /// Returns whether the receiver shows one state of each sensor.
+    pub(super) fn shows_states(&self) -> bool {
+        self.shape == Some(Shape::Alertmanager)
     }
 
     pub(super) async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
