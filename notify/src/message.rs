@@ -18,6 +18,7 @@ const TITLE: usize = 200;
 const TEXT: usize = 2_800;
 /// Causes that a line names.
 const CAUSES: usize = 2;
+const OPENED: &str = NotificationKind::Opened.name();
 const LABEL: &str = NotificationKind::Label.name();
 const OPEN: &str = "open";
 const OVER: &str = "over";
@@ -131,6 +132,15 @@ impl Message {
             |event: &Event| event.ended.is_some() && event.kinds.iter().all(|&kind| kind == LABEL);
         let events = self.events.iter().filter(|event| !is_late_label(event)).cloned().collect();
         Self { events, ..self.clone() }
+    }
+
+    /// Returns the message as if its anomalies went on, if it announces one that is over already.
+    /// A receiver that pages only for what goes on is told this first. The key is another one, so
+    /// that no receiver takes the end for a repeat of it.
+    pub(crate) fn as_begin(&self) -> Option<Self> {
+        let announces = self.events.iter().any(|event| event.kinds.contains(&OPENED));
+        let is_late = announces && self.is_over() && !self.is_test;
+        is_late.then(|| Self { status: OPEN, key: format!("{}/begin", self.key), ..self.clone() })
     }
 
     /// Returns whether no announced anomaly of the site goes on.

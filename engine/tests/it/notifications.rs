@@ -170,6 +170,35 @@ async fn an_end_is_announced_however_many_anomalies_are_held_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pagerduty_is_told_of_an_anomaly_that_is_over_when_its_message_is_sent() {
+    let receiver = HttpReceiver::start();
+    receiver.answer(Answer::Status(503));
+    let keys = [("shape", "pagerduty".into()), ("token", "s3cret".into())];
+    let env = start(config(vec![with(route("pager", &receiver.url()), &keys)])).await;
+    let _engine = env.engine().await;
+    open_anomaly(&env, "site/a", 1_000, 1.0).await;
+    env.until_more_than("SELECT coalesce(max(attempts), 0) FROM notification_messages", 0).await;
+    end_anomaly(&env, "site/a", 1_000).await;
+    receiver.answer(Answer::Status(200));
+    env.until(PENDING, 0).await;
+    let told: Vec<_> = receiver
+        .posted()
+        .iter()
+        .map(|posted| {
+            let body = posted.json();
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            (text(&body["event_action"]), text(&body["dedup_key"]), posted.key.clone())
+        })
+        .collect();
+    let actions: Vec<&str> = told.iter().map(|(action, ..)| action.as_str()).collect();
+    // The second message has only the end.
+    assert_eq!(actions, ["trigger", "resolve", "resolve"]);
+    assert!(told.iter().all(|(_, incident, _)| *incident == told[0].1), "{told:?}");
+    let keys: BTreeSet<&str> = told.iter().map(|(.., key)| key.as_str()).collect();
+    assert_eq!(keys.len(), 3, "each request has a key of its own: {told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_route_may_have_its_name_from_the_default() {
     let receiver = HttpReceiver::start();
     let mut nameless = route("", &receiver.url());

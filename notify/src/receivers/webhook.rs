@@ -100,6 +100,16 @@ impl Webhook {
     }
 
     pub(super) async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
+        // PagerDuty ignores the end of an incident that it does not know.
+        if self.shape == Some(Shape::Pagerduty)
+            && let Some(begin) = message.as_begin()
+        {
+            self.send_one(&begin, limit).await?;
+        }
+        self.send_one(message, limit).await
+    }
+
+    async fn send_one(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
         let extras = Extras { token: &self.token, topic: &self.topic, far: FAR };
         let body = self.template.render(message, extras);
         let body = body.map_err(|error| SendError::Refused(format!("the template fails: {error:#}")))?;
