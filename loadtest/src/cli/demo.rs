@@ -11,7 +11,7 @@ use crate::demo::{self, DemoOptions};
 /// Prints addresses and progress to standard error. At the end, compares every row with what was
 /// published, and prints the JSON object of `verify` to standard output.
 ///
-/// Exit code 0 if nothing is lost, 1 if something is lost or on failure.
+/// Exit code 0 if every reading has an equal row, 1 if not or on failure.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// End after this long, such as 60s. Without it, the demo goes on until Ctrl-C.
@@ -50,5 +50,5 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let report = demo::demo(options).await?;
     println!("{}", serde_json::to_string(&report)?);
-    Ok(if report.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -11,6 +11,8 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 ///   stored               rows of the manifests' sensors within the event times of the manifests
 ///   lost                 publications with neither an equal row (same time, same fields, same
 ///                        bits) nor a dead letter
+///   only_dead_letters    well-formed readings with a dead letter and no equal row: the engine
+///                        refused them
 ///   anomalies            injected: events that were published completely
 ///                        found: injected events that a row of the table anomalies overlaps
 ///                        false_alarms: rows of the table anomalies that overlap no event
@@ -20,8 +22,8 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 ///   readings_per_second  the mean rate at which the broker confirmed
 ///   latency_ms           quantiles from the engine's histogram (with --metrics)
 ///
-/// Exit code 0 if nothing is lost, 1 if something is lost or on failure. Prints the first losses to
-/// standard error.
+/// Exit code 0 if nothing is lost and no reading is only a dead letter, 1 if not or on failure. Prints
+/// the first losses to standard error.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -57,6 +59,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if outcome.report.lost > outcome.losses.len() as u64 {
         eprintln!("lost: and {} more", outcome.report.lost - outcome.losses.len() as u64);
     }
+    if outcome.report.only_dead_letters > 0 {
+        eprintln!(
+            "refused: readings that are only dead letters: {}; see why with: thicket deadletter list",
+            outcome.report.only_dead_letters
+        );
+    }
     println!("{}", serde_json::to_string(&outcome.report)?);
-    Ok(if outcome.report.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome.report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -41,5 +41,9 @@ pub(super) async fn compare(
     for loss in &verification.losses {
         eprintln!("  lost: {loss}");
     }
+    let refused = verification.report.only_dead_letters;
+    if refused > 0 {
+        eprintln!("  refused: {refused} readings are only dead letters");
+    }
     Ok(verification.report)
 }

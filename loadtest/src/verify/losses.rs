@@ -1,13 +1,15 @@
-//! The publications that are lost.
+//! The publications without a row: those that are lost, and those that are only dead letters.
 
 /// The number of examples that are kept.
 const MAX_EXAMPLES: usize = 10;
 
-/// Counts the lost publications and keeps a text about the first ones.
+/// Counts them, and keeps a text about the first ones that are lost.
 #[derive(Default)]
 pub(super) struct Losses {
     pub(super) count: u64,
     pub(super) examples: Vec<String>,
+    /// Well-formed readings with a dead letter and no equal row. They are not lost.
+    pub(super) only_dead_letters: u64,
 }
 
 impl Losses {

@@ -6,7 +6,7 @@
 //! - [`events`]: compares injected events with the rows of `anomalies`
 //! - [`metrics`]: reads the latency from the engine's histogram
 //! - [`report`]: the report, which `make demo` prints as JSON
-//! - `losses`: the publications that are lost
+//! - `losses`: the publications that are lost, or only dead letters
 //! - [`error`]: why nothing could be compared
 //!
 //! The manifests may be larger than memory. Their readings are loaded for one group of sensors at a
@@ -119,6 +119,7 @@ async fn compare(
         late: ledger.late.cast_unsigned(),
         dead_letters: ledger.dead_letters.cast_unsigned(),
         lost: losses.count,
+        only_dead_letters: losses.only_dead_letters,
         anomalies,
         readings_per_second: performance.readings_per_second.map(|rate| (rate * 10.0).round() / 10.0),
         latency_ms: performance.latency_ms.rounded(),

@@ -131,6 +131,7 @@ async fn check_dead_letters(
         let at = dead_readings.partition_point(|reading| reading.ts < publication.ts);
         let mut same_time = dead_readings[at..].iter().take_while(|reading| reading.ts == publication.ts);
         if same_time.any(|reading| equal(publication, &reading.fields, &reading.values)) {
+            losses.only_dead_letters += 1;
             continue;
         }
         losses.add(1, || {

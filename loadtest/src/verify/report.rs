@@ -23,12 +23,22 @@ pub struct Report {
     /// Publications with neither an equal row nor a dead letter. A row with other values is not an
     /// equal row.
     pub lost: u64,
+    /// Well-formed readings with a dead letter and no equal row: the engine refused them.
+    pub only_dead_letters: u64,
     /// Injected and found events.
     pub anomalies: Anomalies,
     /// Mean number of readings per second; `None` if unknown.
     pub readings_per_second: Option<f64>,
     /// Time from the arrival over MQTT to the commit.
     pub latency_ms: Latency,
+}
+
+impl Report {
+    /// Returns whether each well-formed reading has an equal row, and each malformed message a dead
+    /// letter.
+    pub fn is_complete(&self) -> bool {
+        self.lost == 0 && self.only_dead_letters == 0
+    }
 }
 
 /// Numbers of injected and found events.
@@ -81,13 +91,14 @@ mod tests {
             late: 3,
             dead_letters: 5,
             lost: 0,
+            only_dead_letters: 2,
             anomalies: Anomalies { injected: 10, found: 9, false_alarms: 1 },
             readings_per_second: Some(1_234.5),
             latency_ms: Latency { p50: Some(3.25), p99: None },
         };
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"published":1000,"stored":990,"duplicates":5,"late":3,"dead_letters":5,"lost":0,"anomalies":{"injected":10,"found":9,"false_alarms":1},"readings_per_second":1234.5,"latency_ms":{"p50":3.25,"p99":null}}"#
+            r#"{"published":1000,"stored":990,"duplicates":5,"late":3,"dead_letters":5,"lost":0,"only_dead_letters":2,"anomalies":{"injected":10,"found":9,"false_alarms":1},"readings_per_second":1234.5,"latency_ms":{"p50":3.25,"p99":null}}"#
         );
     }
 }

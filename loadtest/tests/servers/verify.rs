@@ -63,7 +63,16 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
             payload.len()
         ))
         .await;
-    assert_eq!(check(&store, &manifests).await.report.lost, 0);
+    let refused = check(&store, &manifests).await.report;
+    assert_eq!((refused.lost, refused.only_dead_letters, refused.is_complete()), (0, 1, false));
+
+    // The program fails too: a well-formed reading that is refused has no row.
+    let url = store.server.url();
+    let output = run(&["verify", "--manifest", manifests[0].to_str().unwrap(), "--database", &url]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("only dead letters: 1;"), "{output:?}");
+    store.execute(&format!("UPDATE readings SET \"values\"[5] = {} {at}", row.values[4])).await;
+    assert!(check(&store, &manifests).await.report.is_complete());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +102,7 @@ async fn malformed_messages_need_a_dead_letter_each_and_the_ledger_is_quoted() {
         .await;
     let report = check(&store, &manifests).await.report;
     assert_eq!((report.published, report.stored, report.lost), (8, 5, 0));
+    assert!(report.is_complete());
     assert_eq!((report.duplicates, report.late, report.dead_letters), (5, 7, 2));
 }
 
