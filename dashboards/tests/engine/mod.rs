@@ -28,6 +28,9 @@ const STEPS: u64 = 120;
 /// Prometheus records in real time (`up`, alerts) lies before the last state.
 const AHEAD: u64 = 60;
 
+/// Log gaps before the first state.
+pub(crate) const GAPS_AT_START: u64 = 7;
+
 /// The ledger at every step.
 pub(crate) const LEDGER: [(&str, i64); 9] = [
     ("dead_letter", 60),
@@ -60,6 +63,8 @@ impl Endpoint {
         thread::spawn(move || {
             let registry = Registry::new();
             let metrics = Metrics::new(&registry).unwrap();
+            // What the engine finds at its start is counted before the first scrape.
+            metrics.log_gaps.inc_by(GAPS_AT_START);
             let mut state = 0;
             for connection in listener.incoming() {
                 if state < STEPS {
