@@ -191,7 +191,7 @@ pub struct Metrics {
     pub field_name_bytes: IntGauge,
     /// Maximum size of the names of all different sets of fields, in bytes.
     pub field_name_limit_bytes: IntGauge,
-    /// Anomalies that go on.
+    /// Anomalies that go on, of sensors with a reading of the last day.
     pub anomalies_open: IntGauge,
     /// Size of the database in PostgreSQL, in bytes.
     pub postgres_bytes: IntGauge,
@@ -417,7 +417,7 @@ impl Metrics {
                 "field_name_limit_bytes",
                 "Maximum size of the names of all different sets of fields (sensors.max_name_bytes).",
             )?,
-            anomalies_open: r.gauge("anomalies_open", "Anomalies that go on.")?,
+            anomalies_open: r.gauge("anomalies_open", "Anomalies that go on, of sensors with a reading of the last day.")?,
             postgres_bytes: r.gauge("postgres_bytes", "Size of the database in PostgreSQL.")?,
             redis_memory_bytes: r.gauge("redis_memory_bytes", "Memory that Redis uses.")?,
             redis_memory_limit_bytes: r

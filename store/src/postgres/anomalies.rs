@@ -5,7 +5,7 @@ mod anomaly;
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_detector::{Cause, Event};
 use thicket_schema::postgres::{AnomalyRow, anomalies};
@@ -13,6 +13,7 @@ use thicket_schema::{Flag, SensorId, Timestamp};
 
 pub(super) use self::anomaly::JoinedRow;
 use super::pattern::like;
+use super::sensors::{HOUR, server_time};
 
 pub use self::anomaly::{Anomaly, AnomalyLabel, by_share, serialize_causes};
 
@@ -116,9 +117,28 @@ pub async fn count_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<
     anomalies::table.count().get_result(connection).await
 }
 
-/// Returns the number of anomalies that go on.
+/// Returns the number of anomalies that go on, of sensors with a reading of the last day. The anomaly
+/// of a sensor that fell silent stays open, and must not count for ever. Reads the index of the days
+/// of this time only.
 pub async fn count_open_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
-    anomalies::table.filter(anomalies::ended.is_null()).count().get_result(connection).await
+    #[derive(QueryableByName)]
+    struct Open {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    // With the time as a value, the query is planned over its days only, not over all days.
+    let yesterday = Timestamp(server_time(connection).await?.0 - 24 * HOUR);
+    let Open { count } = sql_query(
+        "SELECT count(*) AS count
+         FROM anomalies a
+         JOIN sensors s ON s.id = a.sensor
+         WHERE a.ended IS NULL AND (s.last_day IS NULL OR s.last_day >= ($1 AT TIME ZONE 'UTC')::date)
+           AND EXISTS (SELECT FROM readings r WHERE r.sensor = a.sensor AND r.ts > $1)",
+    )
+    .bind::<Timestamptz, _>(yesterday)
+    .get_result(connection)
+    .await?;
+    Ok(count)
 }
 
 const SELECT: &str = "

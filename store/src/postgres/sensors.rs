@@ -16,7 +16,7 @@ use super::pattern::like;
 use super::readings::{BoundStatement, Rejection};
 use super::renames::first_name;
 
-const HOUR: i64 = 3_600_000_000;
+pub(super) const HOUR: i64 = 3_600_000_000;
 
 /// Sensors to write, transposed into one array per column.
 struct Columns<'a> {
