@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use crate::config::{self, Overrides};
 use crate::show_config::HIDDEN;
 use crate::terminal::{errln, outln};
-use crate::up::{Place, left_out_of, portable, servers::Idle};
+use crate::up::{Place, left_out_of, portable, quoted_if_needed, servers::Idle};
 
 /// Exports the private deployment of `--data`. Returns `None` without `--data`.
 pub(crate) fn export_private(args: &ExportArgs, overrides: &Overrides) -> Option<anyhow::Result<ExitCode>> {
@@ -52,7 +52,7 @@ pub(crate) fn import_private(args: &ImportArgs, overrides: &Overrides) -> Option
         let code = runtime()?.block_on(import(&loaded.config, &args.file, is_repeated))?;
         if code == ExitCode::SUCCESS {
             idle.accept_import_config()?;
-            outln!("next: `thicket up --data {}`", data.display());
+            outln!("next: `thicket up --data {}`", quoted_if_needed(&data.display().to_string()));
             for route in left_out {
                 errln!(
                     "thicket: the notification route {route} has a secret and is not imported; add it to {}",

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::show::quoted_if_needed;
+
 /// The data directory if root starts the deployment. PostgreSQL does not run as root, and its
 /// account cannot enter the home directory of root.
 const OF_ROOT: &str = "/var/lib/thicket-up";
@@ -48,11 +50,15 @@ impl Place {
         &self.directory
     }
 
-    /// Returns the flag that names the directory to other commands. It is empty for the default
+    /// Returns the flag that names the directory to other commands, as words of the shell. It is empty for the default
     /// directory.
     pub(super) fn flag(&self) -> String {
         let is_default = default_directory().is_ok_and(|default| default == self.directory);
-        if is_default { String::new() } else { format!(" --data {}", self.directory.display()) }
+        if is_default {
+            String::new()
+        } else {
+            format!(" --data {}", quoted_if_needed(&self.directory.display().to_string()))
+        }
     }
 
     /// Returns the configuration file.

@@ -17,7 +17,7 @@ use crate::terminal::{outln, shown};
 pub(super) fn addresses(place: &Place, ports: SavedPorts) {
     let SavedPorts { mqtt, http, listen, .. } = ports;
     let (flag, clients) = (place.flag(), quoted_if_needed(&place.clients().display().to_string()));
-    let password = place.device_password();
+    let password = quoted_if_needed(&place.device_password().display().to_string());
     outln!();
     outln!(
         "  publish    XDG_CONFIG_HOME={clients} mosquitto_pub -q 1 -t sensors/kitchen -m '{{\"temperature\":21.5}}'"
@@ -28,7 +28,7 @@ pub(super) fn addresses(place: &Place, ports: SavedPorts) {
         Some(address) if address.is_unspecified() => format!("ADDRESS-OF-THIS-MACHINE:{mqtt}"),
         Some(address) => SocketAddr::new(address, mqtt).to_string(),
     };
-    outln!("  devices    mqtt://{broker}, user {DEVICE}, password: cat {}", password.display());
+    outln!("  devices    mqtt://{broker}, user {DEVICE}, password: cat {password}");
     if listen.is_none() {
         outln!(
             "             this machine only; for the network: thicket down{flag}; thicket up{flag} --listen 0.0.0.0"
@@ -124,7 +124,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Returns a text as a word of the shell, without quotes if it needs none.
-fn quoted_if_needed(text: &str) -> String {
+pub(crate) fn quoted_if_needed(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     if text.bytes().all(is_plain) { text.to_owned() } else { quoted(text) }
 }

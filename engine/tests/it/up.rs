@@ -56,7 +56,8 @@ fn it_starts_again_with_the_same_rows_ports_and_settings() {
 /// As a service manager starts and stops it.
 #[test]
 fn in_the_foreground_it_says_where_to_publish_and_sigterm_stops_it() {
-    let deployment = Deployment::new();
+    let mut deployment = Deployment::new();
+    deployment.data.set_file_name("my data");
     let mut up = Command::new(BINARY);
     up.args(["up", "--foreground", "--free-ports"]).env("THICKET_DATA", &deployment.data);
     let up = up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -72,6 +73,13 @@ fn in_the_foreground_it_says_where_to_publish_and_sigterm_stops_it() {
     let (said, errors) = (stdout(&up), stderr(&up));
     assert!(up.status.success(), "{said}{errors}");
     assert!(said.contains("  publish ") && said.contains("  devices "), "{said}{errors}");
+    // The commands that it prints are words of the shell.
+    let (_, after) = said.split_once("password: ").unwrap();
+    let password = shell(after.lines().next().unwrap()).output().unwrap();
+    let expected = std::fs::read_to_string(deployment.data.join("device-password")).unwrap();
+    assert_eq!(stdout(&password), expected, "{said}{}", stderr(&password));
+    let stop = format!("thicket down --data '{}'", deployment.data.display());
+    assert!(said.contains(&stop), "{said}");
     let in_order = ["thicket: ready", "Ctrl-C stops it", "stopping the engine", "thicket: stopped"];
     let found: Vec<Option<usize>> = in_order.iter().map(|text| errors.find(text)).collect();
     assert!(found.is_sorted() && found[0].is_some(), "{found:?}: {errors}");
@@ -102,13 +110,14 @@ fn a_server_that_is_killed_is_started_again() {
 
 #[test]
 fn a_taken_port_is_named_and_leaves_no_process_behind() {
-    let deployment = Deployment::new();
+    let mut deployment = Deployment::new();
+    deployment.data.set_file_name("my data");
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let up = deployment.thicket(&["up", "--free-ports", "--redis-port", &port]);
     assert_eq!(up.status.code(), Some(1));
     assert!(stderr(&up).contains(&format!("the port {port} of redis is taken")), "{}", stderr(&up));
-    let remedy = format!("`thicket up --data {} --free-ports`", deployment.data.display());
+    let remedy = format!("`thicket up --data '{}' --free-ports`", deployment.data.display());
     assert!(stderr(&up).contains(&remedy), "{}", stderr(&up));
     assert_eq!(deployment.thicket(&["up", "--status"]).status.code(), Some(1));
     assert!(stdout(&deployment.thicket(&["down"])).contains("no deployment runs"));
