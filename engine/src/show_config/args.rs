@@ -7,7 +7,7 @@ use clap::Args;
 /// The arguments of `thicket config`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// Show only values that are not the default.
+    /// Show only values that are set: by the file, a variable or a flag, also to the default.
     #[arg(long)]
     pub(super) changed: bool,
     /// Print the shipped defaults with their comments instead, as the start of a configuration file.

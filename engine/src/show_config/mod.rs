@@ -27,7 +27,10 @@ pub(crate) fn print_defaults() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Returns the values that are not the default as TOML. [`HIDDEN`] stands for each secret.
+/// Returns the values that a source sets as TOML. [`HIDDEN`] stands for each secret.
+///
+/// A value that is set to the default is among them, so that an export keeps it when a later version has
+/// another default.
 pub(crate) fn changed_text(loaded: &Loaded) -> anyhow::Result<String> {
     let origin_of = |key: &str| origin_of(loaded, key);
     Ok(TomlText { origin_of: &origin_of, is_shown: &|origin| origin != DEFAULT }.of(&shown_values(loaded)?))

@@ -54,6 +54,10 @@ fn the_effective_configuration_names_the_origin_of_each_value_and_hides_secrets(
 
     let changed = stdout(&run(FILE, &["config", "--changed"], &variables));
     assert!(changed.contains("linger") && !changed.contains("partitions"), "{changed}");
+    // What is set to the default is shown too: an export keeps it.
+    let set_to_default =
+        stdout(&run(FILE, &["config", "--changed"], &[("THICKET__QUEUE__PARTITIONS", "64")]));
+    assert!(set_to_default.contains("partitions = 64"), "{set_to_default}");
     let json = run(FILE, &["config", "--json"], &variables);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(
