@@ -39,7 +39,7 @@ use crate::runner::{Plan, run};
 ///
 /// The engine must be built with --features faults. The last line of the output is JSON:
 /// {"cases":…,"schedules":…,"failed":…,"skipped":…,"seeds":[…]}. Exit codes: 0 all passed, 1 a case
-/// failed, 2 wrong usage.
+/// failed, 2 wrong usage or no case is selected.
 #[derive(Parser)]
 #[command(name = "thicket-crash", version, verbatim_doc_comment)]
 struct Arguments {
@@ -75,6 +75,9 @@ struct Arguments {
     limit: u64,
 }
 
+/// The exit code of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -107,6 +110,10 @@ async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
         cases.iter().map(|case| case.name.clone()).chain(mutations).for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
+    if cases.is_empty() && mutations.is_empty() && seeds.is_empty() {
+        eprintln!("error: no case is selected; see their names with --list");
+        return Ok(ExitCode::from(WRONG_USAGE));
+    }
     let binary = engine.canonicalize().with_context(|| {
         format!("{}: build it with: cargo build -p thicket --features faults", engine.display())
     })?;
@@ -129,4 +136,16 @@ async fn run_arguments(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     println!("{}", serde_json::to_string(&summary)?);
     Ok(if summary.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_without_a_case_is_wrong_usage() {
+        let arguments = ["thicket-crash", "--engine", "/no/engine", "--only", "no-such-case"];
+        let code = run_arguments(Arguments::parse_from(arguments)).await.unwrap();
+        assert_eq!(code, ExitCode::from(WRONG_USAGE));
+    }
 }

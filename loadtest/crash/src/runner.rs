@@ -4,6 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -80,7 +81,14 @@ pub async fn run(plan: Plan) -> anyhow::Result<Summary> {
     }
     let jobs = mutations.into_iter().map(Job::Mutation).chain(cases.into_iter().map(Job::Case));
     let jobs = jobs.chain(schedules.into_iter().map(Job::Schedule)).collect();
-    let shared = Arc::new(Shared { binary, jobs: Mutex::new(jobs), undisturbed, started, limit });
+    let shared = Arc::new(Shared {
+        binary,
+        jobs: Mutex::new(jobs),
+        taken: AtomicUsize::new(0),
+        undisturbed,
+        started,
+        limit,
+    });
     let (sender, mut results) = mpsc::unbounded_channel();
     for environment in environments {
         tokio::spawn(work(environment, Arc::clone(&shared), sender.clone()));
@@ -91,12 +99,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<Summary> {
         result.print();
         summary.add(&result);
     }
-    if shared.left() > 0 {
-        let left_out = format!("{} cases were left out", shared.left());
-        println!("FAILED  {left_out}");
-        summary.failed += shared.left();
-        summary.failures.push(left_out);
-    }
+    summary.add_missing(&shared);
     Ok(summary)
 }
 
@@ -151,5 +154,42 @@ impl Summary {
         let failure = result.failure();
         self.failed += usize::from(failure.is_some());
         self.failures.extend(failure);
+    }
+
+    /// Adds the jobs without a result: those that no worker took, and those whose worker panicked.
+    fn add_missing(&mut self, shared: &Shared) {
+        let ended = self.cases + self.schedules + self.skipped;
+        let unfinished = shared.taken.load(Ordering::Relaxed) - ended;
+        for (number, what) in [(shared.left(), "were left out"), (unfinished, "began and did not end")] {
+            if number > 0 {
+                let failure = format!("{number} cases {what}");
+                println!("FAILED  {failure}");
+                self.failed += number;
+                self.failures.push(failure);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_that_are_left_and_a_job_whose_worker_panicked_count_as_failed() {
+        let shared = Shared {
+            binary: PathBuf::new(),
+            jobs: Mutex::new((1..=4).map(Job::Schedule).collect()),
+            taken: AtomicUsize::new(0),
+            undisturbed: BTreeMap::new(),
+            started: Instant::now(),
+            limit: Duration::MAX,
+        };
+        let mut summary = Summary::default();
+        assert!(shared.next().is_some());
+        summary.add(&JobResult { schedule: Some(1), ..JobResult::default() });
+        assert!(shared.next().is_some());
+        summary.add_missing(&shared);
+        assert_eq!((summary.schedules, summary.failed), (1, 3), "{:?}", summary.failures);
     }
 }
