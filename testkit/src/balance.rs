@@ -10,7 +10,7 @@ impl Tables {
         let poison = format!("flags & {} <> 0", Flag::Poison.bit());
         let unscored = format!("flags & {} <> 0 AND seq IS NOT NULL AND score IS NULL", Flag::Unscored.bit());
         let differences = [
-            ("records without an outcome", "SELECT sum(unaccounted) FROM ledger".to_owned()),
+            ("records without an outcome", "SELECT sum(abs(unaccounted)) FROM ledger".to_owned()),
             (
                 "scored, unscored and poison readings in the ledger that have no row",
                 format!(

@@ -52,7 +52,7 @@ VALUES
     (0, 1, 2, 0, '2026-11-22 10:05Z', 'malformed_json', '', 't', '', 0, 2),
     (1, 1, 1, 0, '2026-11-22 10:02Z', 'no_topic_template', '', 't', '', 0, 3);
 INSERT INTO partitions (id, delivered, scored, unscored, poison, late, duplicates, dead_letters) VALUES
-    (0, 106, 90, 6, 1, 2, 3, 4), (1, 51, 50, 0, 0, 0, 0, 0);
+    (0, 105, 90, 6, 1, 2, 3, 4), (1, 51, 50, 0, 0, 0, 0, 0);
 UPDATE partitions SET expired = 40, dead_letters_deleted = 1 WHERE id = 0;
 ";
 
@@ -198,7 +198,8 @@ pub(crate) const FLEET_ANSWERS: &[(&str, &[&str])] = &[
 ];
 
 pub(crate) const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
-    ("Unaccounted A", &["unaccounted", "1"]),
+    // A record too many in one partition and one too few in the other do not cancel each other out.
+    ("Unaccounted A", &["unaccounted", "2"]),
     (
         "Dead letters stored A",
         &[
@@ -211,7 +212,7 @@ pub(crate) const ENGINE_ANSWERS: &[(&str, &[&str])] = &[
         "Ledger A",
         &[
             "delivered | scored | unscored | poison | late | duplicates | dead letters | unaccounted | rows stored | rows expired | dead letters stored",
-            "157 | 140 | 6 | 1 | 2 | 3 | 4 | 1 | 109 | 40 | 3",
+            "156 | 140 | 6 | 1 | 2 | 3 | 4 | 2 | 109 | 40 | 3",
         ],
     ),
 ];
