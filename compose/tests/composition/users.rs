@@ -75,6 +75,10 @@ fn nobody_publishes_or_reads_beyond_this_machine_with_passwords_that_everybody_k
     let composition = composition();
     let mosquitto = &composition["services"]["mosquitto"];
     let postgres = &overrides("publish.yaml")["services"]["postgres"];
+    // The engine has no users: opening a port for devices must not publish what it stores.
+    let raw: Value = serde_saphyr::from_str(&read("publish.yaml")).unwrap();
+    let address = raw["services"]["engine"]["ports"][0].as_str().unwrap();
+    assert!(address.starts_with("${METRICS_ADDRESS:-127.0.0.1}:"), "{address}");
     let own =
         [("POSTGRES_PASSWORD", "a"), ("ENGINE_DATABASE_PASSWORD", "b"), ("GRAFANA_DATABASE_PASSWORD", "c")];
     let usual = ["thicket", "engine", "grafana"];
