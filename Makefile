@@ -11,7 +11,9 @@ DETECT ?=
 VERSION ?=
 COMMIT ?=
 PUSH ?=
-DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(DATA))
+# A path as one word of the shell. Not every shell expands the ~ of DATA=~/folder.
+path = '$(subst ','\'',$(patsubst ~/%,$(HOME)/%,$(1)))'
+DEMO_FLAGS = $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(if $(SENSORS),--sensors $(SENSORS)) $(if $(DATA),--data $(call path,$(DATA)))
 
 .DEFAULT_GOAL := help
 .PHONY: help servers test-packages schemas dist dist-test release demo test compose-test crash model lint nightly sanitize sanitize-short fuzz fuzz-short deny sbom bench bench-forest bench-nab bench-detect reference
@@ -113,13 +115,13 @@ bench-forest: ## Compare the forest with krcflib, the Random Cut Forest of AWS i
 	@cargo run --release --locked -p rrcf-bench
 
 bench-nab: ## Measure how well detectors detect, on 34 labelled series or on the series in NAB=DIR; the last line is JSON (a minute)
-	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(NAB))
+	@cargo run --release --locked -p thicket-nab $(if $(NAB),-- --data $(call path,$(NAB)))
 
 bench-detect: ## Measure detection on the labelled series in DETECT=DIR, and what a sensor costs; the last line is JSON (three minutes)
-	@test -n '$(DETECT)' || { echo 'make bench-detect needs DETECT=DIR, a folder with labelled series of public sets.' >&2; \
+	@test -n $(call path,$(DETECT)) || { echo 'make bench-detect needs DETECT=DIR, a folder with labelled series of public sets.' >&2; \
 		echo 'detector/bench/README.md says where to get the sets and how to lay them out. Without them:' >&2; \
 		echo '  cargo run --release --locked -p thicket-detector-bench -- --part cost --part calm' >&2; exit 2; }
-	@cargo run --release --locked -p thicket-detector-bench -- --data $(DETECT)
+	@cargo run --release --locked -p thicket-detector-bench -- --data $(call path,$(DETECT))
 
 reference: ## Compare the forest with the reference values of the original implementation
 	cargo run --release --locked --quiet -p rrcf-rs --example reference -- rrcf/tests/reference/*.json
