@@ -18,8 +18,8 @@ use crate::config_error::ConfigError;
 #[serde(deny_unknown_fields, default)]
 pub struct Suppression {
     /// Absolute tolerance, in the field's own unit, from 0. An anomaly is suppressed if each field
-    /// lies within the absolute or the relative tolerance of its expected value. With both at 0,
-    /// this rule is off.
+    /// that the reading has lies within the absolute or the relative tolerance of its expected
+    /// value. With both at 0, this rule is off.
     pub absolute: f64,
     /// Relative tolerance, as a part of the expected value, from 0, such as 0.05 for five percent.
     /// See `absolute`.

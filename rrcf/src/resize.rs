@@ -12,7 +12,8 @@ use crate::tree::{Layout, Pool, Scratch};
 use crate::window::Window;
 
 impl Forest {
-    /// Removes the newest point that is equal to `point`. Returns whether the forest held one.
+    /// Removes a point that is equal to `point`: the newest of a sliding window, any of a time-decayed
+    /// sample. Returns whether the forest held one.
     ///
     /// `point` is a point of the trees with `dimensions * shingle` values, the oldest of the
     /// shingle first. With a shingle of one it is the point that was given to
