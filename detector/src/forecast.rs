@@ -43,6 +43,8 @@ pub(crate) struct Forecast {
     lags: [f64; LAGS],
     /// Number of valid lags.
     known: u8,
+    /// Number of learnt readings, up to [`LAGS`].
+    learnt: u8,
     /// Learnt readings until the coefficients are renewed.
     due: u32,
     /// The usual size of the residual.
@@ -91,7 +93,7 @@ impl Forecast {
         self.unrest += (counted * counted - self.unrest) / UNREST_REACH;
         let reach = CLIP * self.covariances[0].sqrt();
         self.last = if reach > 0.0 { distance.clamp(-reach, reach) } else { distance };
-        if reach <= 0.0 && known < LAGS && is_implausible(distance, spread) {
+        if reach <= 0.0 && usize::from(self.learnt) < LAGS && is_implausible(distance, spread) {
             (self.last, self.error) = (0.0, 0.0);
         }
         // The error of a forecast from fewer lags is greater. It counts as one from all lags.
@@ -120,6 +122,7 @@ impl Forecast {
         let last = self.last;
         let is_known = usize::from(self.known) == LAGS;
         if learn {
+            self.learnt = (self.learnt + 1).min(LAGS as u8);
             self.of_error.learn(self.error, rate);
             self.covariances[0] += rate * (last * last - self.covariances[0]);
             if is_known {

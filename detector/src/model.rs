@@ -338,8 +338,6 @@ impl Model {
     /// Gives the time of day, and the day of the week, its weight once the sensor has run for
     /// enough days.
     fn advance_calendar(&mut self, ts: i64) {
-        // The clock was ahead at first, and has gone back.
-        self.since = self.since.min(ts);
         let days = (ts - self.since) as f64 / MICROS_OF_DAY;
         let Calendar { day, week } = &mut self.calendar;
         for (context, needed) in [(day, DAYS_FOR_DAY), (week, DAYS_FOR_WEEK)] {

@@ -133,9 +133,13 @@ fn counters(fields: &[String], config: &DetectorConfig) -> Vec<Option<Counter>> 
     fields.iter().map(|name| config.counters.contains(name).then(Counter::default)).collect()
 }
 
-/// Replaces the values of counters by their growth.
+/// Replaces the values of counters by their growth. It is unknown where the time has gone back.
 fn grown(rows: Vec<WindowRow>, counters: &mut [Option<Counter>]) -> Vec<(i64, Vec<f64>)> {
+    let mut newest = None;
     let rows = rows.into_iter().map(|WindowRow { ts, mut values, .. }| {
+        if newest.replace(ts).is_some_and(|newest| ts <= newest) {
+            counters.iter_mut().flatten().for_each(Counter::begin_again);
+        }
         for (value, counter) in values.iter_mut().zip(&mut *counters) {
             if let Some(counter) = counter {
                 *value = counter.growth(ts, *value);
@@ -144,4 +148,23 @@ fn grown(rows: Vec<WindowRow>, counters: &mut [Option<Counter>]) -> Vec<(i64, Ve
         (ts, values)
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_growth_across_a_clock_that_goes_back_is_unknown() {
+        let row = |(second, total): (i64, f64)| WindowRow {
+            ts: second * 1_000_000,
+            after_silence: false,
+            values: vec![total],
+        };
+        // The reading before the clock goes back is a little too low, so that it is not counted from.
+        let rows = [(0, 100.0), (5, 110.0), (9, 109.0), (6, 111.0), (7, 121.0)].map(row);
+        let growths = grown(rows.into(), &mut [Some(Counter::default())]);
+        let growths: Vec<f64> = growths.into_iter().map(|(_, values)| values[0]).collect();
+        assert_eq!(format!("{growths:?}"), "[NaN, 2.0, 0.0, NaN, 10.0]");
+    }
 }

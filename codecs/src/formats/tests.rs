@@ -114,6 +114,16 @@ fn senml_that_is_not_clean_json_is_senml_or_refused_as_such() {
     assert_eq!(auto(r#"[{"n":"pump","rpm":1200,"v":NaN}]"#), ["@0 rpm=1200"], "this is plain JSON");
     assert_eq!(auto(r#"[{"n":"a","v":1},{"n":"b""#), ["malformed_json"], "this is cut");
     assert_eq!(by_name(br#"[{"n":"a","v":1},{"n":"b""#), ["malformed_payload"]);
+    // What follows a record is not lost, and a time or a name that is no value is not absent.
+    for payload in [
+        "{\"n\":\"t\",\"v\":1}\n{\"n\":\"h\",\"v\":2}",
+        r#"[{"n":"a","v":1,"t":NaN}]"#,
+        r#"[{"bn":"x","v":1},{"n":NaN,"v":2}]"#,
+    ] {
+        let found = by_name(payload.as_bytes());
+        assert!(found.iter().any(|one| one == "malformed_payload"), "{payload}: {found:?}");
+        assert!(!found.iter().any(|one| one.contains("=2")), "{payload}: {found:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Reads objects into trees of values, for formats that are JSON with rules of their own. It is as
 //! lenient as the walk: a bare word or a wrong escape costs only its member.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::labels::members;
@@ -9,22 +11,41 @@ use super::scan::Scanner;
 use super::source::{Source as _, Token};
 use super::times::unquoted;
 
+/// The members with a measurement.
+const MEASUREMENTS: [&str; 2] = ["v", "s"];
+
 /// Reads an object, or each object of an array. `None` if the text is something else.
 pub(crate) fn records(text: &str) -> Option<Vec<Map<String, Value>>> {
-    let objects = if text.starts_with('{') { vec![text] } else { lists::array(text, |_| true).ok()? };
+    let objects =
+        if text.starts_with('{') { vec![whole(text)?] } else { lists::array(text, |_| true).ok()? };
     objects.into_iter().map(record).collect()
+}
+
+/// Returns the text if it is one value: what follows an object must not be lost.
+fn whole(text: &str) -> Option<&str> {
+    let mut scanner = Scanner::new(text);
+    scanner.skip(|_| true).ok()?;
+    scanner.end().ok()?;
+    Some(text)
 }
 
 fn record(object: &str) -> Option<Map<String, Value>> {
     let members = members(object)?.into_iter();
-    Some(members.map(|(name, json)| (name.into_owned(), value(json))).collect())
+    let member = |(name, json): (Cow<'_, str>, _)| {
+        let value = value(&name, json);
+        (name.into_owned(), value)
+    };
+    Some(members.map(member).collect())
 }
 
-/// A value that is not JSON stays as it is written, so that it is refused where it counts.
-fn value(json: &str) -> Value {
+/// A value that is not JSON stays as it is written, so that it is refused where it counts. A bare
+/// word without a value is `null` as a measurement. Elsewhere it is an array, which no member may be:
+/// a time or a name must not count as absent.
+fn value(name: &str, json: &str) -> Value {
     match Scanner::new(json).token() {
         Ok(Token::Quoted(quoted)) => Value::String(unquoted(quoted).into_owned()),
-        Ok(Token::Bare(word)) if has_no_value(word) => Value::Null,
+        Ok(Token::Bare(word)) if has_no_value(word) && MEASUREMENTS.contains(&name) => Value::Null,
+        Ok(Token::Bare(word)) if has_no_value(word) => Value::Array(Vec::new()),
         _ => serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned())),
     }
 }

@@ -13,7 +13,7 @@ const LAGS: usize = 4;
 const RENEWAL: u32 = 32;
 /// Blocks that are learnt before the first forecast.
 const FIRST_FORECAST: u32 = 20;
-/// So many first blocks are not learnt if they are [implausible](is_implausible).
+/// Number of first blocks that are not learnt if they are [implausible](is_implausible).
 const FIRST_BLOCKS: u32 = 2;
 /// A block farther than this many standard deviations from the mean counts as this far, and a
 /// residual beyond this many usual ones counts as this many when it is learnt.

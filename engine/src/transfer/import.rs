@@ -64,7 +64,10 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
     };
     let begun = begin_import(&redis, &to).await;
     ensure!(
-        begun.map_err(|error| anyhow!("redis: {error}; {}", advice(&error.to_string())))?,
+        begun.map_err(|error| match advice(&error.to_string()) {
+            Some(advice) => anyhow!("redis: {error}; {advice}"),
+            None => anyhow!("redis: {error}"),
+        })?,
         "redis has keys under the prefix {} already: import into an empty redis, or set redis.prefix",
         config.redis.prefix
     );
@@ -100,7 +103,10 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
                 count += keys.len() as u64;
                 progress.show(|| so_far("redis"));
                 let restored = restore_keys(&redis, &from, &to, keys).await;
-                restored.map_err(|error| anyhow!("redis: {error}; {}", advice(&error.to_string())))?;
+                restored.map_err(|error| {
+                    let advice = advice(&error.to_string()).unwrap_or(OLDER);
+                    anyhow!("redis: {error}; {advice}")
+                })?;
             }
             Member::End(_) => break,
             _ => bail!(DAMAGED),
@@ -128,16 +134,22 @@ async fn compare(config: &Config, redis: &Client, keys: &Keys, end: &End) -> any
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns what to do if Redis does not take a key.
-fn advice(error: &str) -> &'static str {
+/// What to do if Redis does not take a key for a reason that is not known.
+const OLDER: &str =
+    "if it refuses the value, it is older than the redis of the export: use a newer one, and import again";
+
+/// Returns what to do about an error of Redis, if it is a known one.
+fn advice(error: &str) -> Option<&'static str> {
     if error.contains("OOM") {
-        "redis has no memory left: raise its maxmemory, and import again"
+        Some("redis has no memory left: raise its maxmemory, and import again")
     } else if error.contains("MISCONF") {
-        "redis cannot write its file: make room on its disk, and import again"
+        Some("redis cannot write its file: make room on its disk, and import again")
     } else if error.contains("NOPERM") {
-        "give the user of redis.url the right +restore for the import (docs/operating.md), and import again"
+        Some(
+            "give the user of redis.url the right +restore for the import (docs/operating.md), and import again",
+        )
     } else {
-        "if it refuses the value, it is older than the redis of the export: use a newer one, and import again"
+        None
     }
 }
 

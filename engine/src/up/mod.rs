@@ -34,6 +34,7 @@ mod private_file;
 mod record;
 mod secrets;
 pub(crate) mod servers;
+mod shell_words;
 mod show;
 mod signals;
 mod start_watch;
@@ -45,7 +46,7 @@ pub(crate) use args::{ABOUT, DownArgs, UpArgs};
 pub(crate) use config_file::{Portable, left_out_of, portable};
 pub(crate) use down::down;
 pub(crate) use place::Place;
-pub(crate) use show::quoted_if_needed;
+pub(crate) use shell_words::quoted_if_needed;
 
 /// Whether a deployment runs in the default data directory.
 pub(crate) fn is_default_running() -> bool {

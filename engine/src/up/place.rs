@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::show::quoted_if_needed;
+use super::shell_words::quoted_if_needed;
 
 /// The data directory if root starts the deployment. PostgreSQL does not run as root, and its
 /// account cannot enter the home directory of root.
@@ -50,8 +50,8 @@ impl Place {
         &self.directory
     }
 
-    /// Returns the flag that names the directory to other commands, as words of the shell. It is empty for the default
-    /// directory.
+    /// Returns the flag that names the directory to other commands, as words of the shell. It is
+    /// empty for the default directory.
     pub(super) fn flag(&self) -> String {
         let is_default = default_directory().is_ok_and(|default| default == self.directory);
         if is_default {

@@ -11,6 +11,7 @@ use thicket_compose::DEVICE;
 use super::addresses::SavedPorts;
 use super::place::Place;
 use super::record::{self, Phase, ProcessRecord};
+use super::shell_words::{quoted, quoted_if_needed};
 use crate::terminal::{outln, shown};
 
 /// Prints the addresses of a running deployment, and what to do next.
@@ -116,17 +117,6 @@ pub(super) fn env(place: &Place) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns a text as a word of the shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// Returns a text as a word of the shell, without quotes if it needs none.
-pub(crate) fn quoted_if_needed(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    if text.bytes().all(is_plain) { text.to_owned() } else { quoted(text) }
 }
 
 /// Returns the last line of a log.

@@ -13,7 +13,7 @@ use thicket_schema::{Flag, SensorId, Timestamp};
 
 pub(super) use self::anomaly::JoinedRow;
 use super::pattern::like;
-use super::sensors::{HOUR, server_time};
+use super::server_time::{HOUR, server_time};
 
 pub use self::anomaly::{Anomaly, AnomalyLabel, by_share, serialize_causes};
 
@@ -118,7 +118,7 @@ pub async fn count_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<
 }
 
 /// Returns the number of anomalies that go on, of sensors with a reading of the last day. The anomaly
-/// of a sensor that fell silent stays open, and must not count for ever. Reads the index of the days
+/// of a sensor that fell silent stays open, and would otherwise always count. Reads the index of the days
 /// of this time only.
 pub async fn count_open_anomalies(connection: &mut AsyncPgConnection) -> QueryResult<i64> {
     #[derive(QueryableByName)]

@@ -5,7 +5,7 @@ use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use thicket_schema::Timestamp;
 
-use super::sensors::server_time;
+use super::server_time::server_time;
 
 /// Sensors whose fields and rates stand for those of all. The ids are hashes, so the least ones are
 /// a random sample.

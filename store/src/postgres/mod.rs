@@ -56,6 +56,7 @@ mod sensor_fields;
 mod sensor_requests;
 mod sensors;
 mod server;
+mod server_time;
 mod snapshot;
 mod transfer;
 mod write_session;

@@ -15,8 +15,7 @@ use super::batch::SeenSensor;
 use super::pattern::like;
 use super::readings::{BoundStatement, Rejection};
 use super::renames::first_name;
-
-pub(super) const HOUR: i64 = 3_600_000_000;
+use super::server_time::{HOUR, server_time};
 
 /// Sensors to write, transposed into one array per column.
 struct Columns<'a> {
@@ -247,15 +246,4 @@ pub async fn sensor_activity(connection: &mut AsyncPgConnection) -> QueryResult<
     .bind::<Timestamptz, _>(Timestamp(now - 24 * HOUR))
     .get_result(connection)
     .await
-}
-
-/// Returns the time of the server.
-pub(super) async fn server_time(connection: &mut AsyncPgConnection) -> QueryResult<Timestamp> {
-    #[derive(QueryableByName)]
-    struct Now {
-        #[diesel(sql_type = Timestamptz)]
-        now: Timestamp,
-    }
-    let Now { now } = sql_query("SELECT now() AS now").get_result(connection).await?;
-    Ok(now)
 }

@@ -1,6 +1,6 @@
 //! Forgetting a sensor reads the rows of that sensor, not those of all sensors of its days.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel_async::SimpleAsyncConnection as _;
 use thicket_schema::{SensorName, Timestamp};
@@ -44,7 +44,9 @@ async fn the_rows_of_a_sensor_are_deleted_without_a_scan_of_the_days() {
     // A session reports its statistics at its end, all at once: those of the marker are the last.
     session.batch_execute("SELECT FROM marker").await.unwrap();
     drop(session);
+    let ended = Instant::now();
     while server.number("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'marker'").await == 0 {
+        assert!(ended.elapsed() < Duration::from_mins(1), "the session reports no statistics");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let scans = "SELECT sum(seq_scan)::int8 FROM pg_stat_user_tables WHERE relname LIKE 'readings\\_y%'";
