@@ -47,7 +47,7 @@ pub use rules::{CsvRules, OnBadTime, PayloadRules};
 use scan::Scanner;
 pub(crate) use source::{Malformed, Source, Token};
 use text::malformed;
-pub(crate) use text::{Text, trim_end, trimmed};
+pub(crate) use text::{Text, trim_end, trimmed, without_mark};
 pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
 pub(crate) use walk::{MAX_EXACT, is_storable, value_of};

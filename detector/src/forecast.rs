@@ -43,7 +43,7 @@ pub(crate) struct Forecast {
     lags: [f64; LAGS],
     /// Number of valid lags.
     known: u8,
-    /// Number of learnt readings, up to [`LAGS`].
+    /// Number of learnt readings, up to [`LAGS`]. It tells the first values from later ones.
     learnt: u8,
     /// Learnt readings until the coefficients are renewed.
     due: u32,
@@ -92,10 +92,14 @@ impl Forecast {
         self.drift += (counted - self.drift) / DRIFT_REACH;
         self.unrest += (counted * counted - self.unrest) / UNREST_REACH;
         let reach = CLIP * self.covariances[0].sqrt();
-        self.last = if reach > 0.0 { distance.clamp(-reach, reach) } else { distance };
-        if reach <= 0.0 && usize::from(self.learnt) < LAGS && is_implausible(distance, spread) {
-            (self.last, self.error) = (0.0, 0.0);
-        }
+        self.last = if reach > 0.0 {
+            distance.clamp(-reach, reach)
+        } else if usize::from(self.learnt) < LAGS && is_implausible(distance, spread) {
+            self.error = 0.0;
+            0.0
+        } else {
+            distance
+        };
         // The error of a forecast from fewer lags is greater. It counts as one from all lags.
         self.error /= growth;
     }

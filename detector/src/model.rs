@@ -173,7 +173,7 @@ impl Model {
     ) -> Result<RowScore, rrcf_rs::Error> {
         let Learning { pace, turn, rate } = learning;
         let learn = pace != LearningPace::Slow || turn;
-        let mut row_score = RowScore::default();
+        let (mut row_score, mut all_rest) = (RowScore::default(), false);
         let marks = self.imputed.iter_mut().zip(&mut self.stuck);
         for (((coordinate, (imputed, stuck)), scale), &value) in
             self.coordinates.iter_mut().zip(marks).zip(&mut self.scales).zip(row.values)
@@ -182,6 +182,7 @@ impl Model {
             *imputed = value.is_nan();
             *stuck = !*imputed && scale.observe(value);
             row_score.stuck |= *stuck;
+            all_rest |= *stuck && scale.repetitions() < STUCK_TOGETHER;
         }
         self.advance_calendar(row.ts);
         let mut coordinates = std::mem::take(&mut self.coordinates);
@@ -208,11 +209,8 @@ impl Model {
             residuals.advance(imputed, turn, rate);
         }
         self.coordinates = coordinates;
-        if learn {
-            let mut stuck_fields = self.scales.iter().zip(&self.stuck).filter(|(_, stuck)| **stuck);
-            let all_rest = stuck_fields.any(|(scale, _)| scale.repetitions() < STUCK_TOGETHER);
-            let rests =
-                self.imputed.iter().zip(&self.stuck).map(|(imputed, stuck)| *imputed || *stuck || all_rest);
+        if learn && !all_rest {
+            let rests = self.imputed.iter().zip(&self.stuck).map(|(imputed, stuck)| *imputed || *stuck);
             for (scale, _) in self.scales.iter_mut().zip(rests).filter(|(_, rests)| !rests) {
                 scale.learn(rate);
             }

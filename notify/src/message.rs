@@ -125,13 +125,17 @@ impl Message {
         Self::of(origin, "", "", 0, events)
     }
 
-    /// Returns the message without labels of anomalies that are over. To a receiver that shows one
-    /// state of each sensor, such a label would be the end of a later anomaly of the sensor.
-    pub(crate) fn without_late_labels(&self) -> Self {
+    /// Returns the message without the events that are labels of anomalies that are over; `None` if
+    /// there are none. To a receiver that shows one state of each sensor, such a label would be the
+    /// end of a later anomaly of the sensor. Title and texts stay.
+    pub(crate) fn without_late_labels(&self) -> Option<Self> {
         let is_late_label =
             |event: &Event| event.ended.is_some() && event.kinds.iter().all(|&kind| kind == LABEL);
-        let events = self.events.iter().filter(|event| !is_late_label(event)).cloned().collect();
-        Self { events, ..self.clone() }
+        self.events.iter().any(is_late_label).then(|| {
+            let mut message = self.clone();
+            message.events.retain(|event| !is_late_label(event));
+            message
+        })
     }
 
     /// Returns the message as if its anomalies went on, if it announces one that is over already.

@@ -79,11 +79,11 @@ impl Receiver {
 
     /// Sends a message. `limit` bounds one attempt.
     pub async fn send(&self, message: &Message, limit: Duration) -> Result<(), SendError> {
-        let states = self.shows_states().then(|| message.without_late_labels());
-        let message = states.as_ref().unwrap_or(message);
-        if message.events.is_empty() {
+        let states = if self.shows_states() { message.without_late_labels() } else { None };
+        if states.as_ref().is_some_and(|message| message.events.is_empty()) {
             return Ok(());
         }
+        let message = states.as_ref().unwrap_or(message);
         let sending = async {
             match self {
                 Self::Webhook(webhook) => webhook.send(message, limit).await,

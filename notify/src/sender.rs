@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use thicket_schema::Timestamp;
 use thicket_store::postgres::{
-    FailedAttempt, GroupRules, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold, StoreError,
-    change_deliveries, compose_message, fail_message, held_deliveries, hold_route, list_silences,
+    FailedAttempt, GroupRules, HeldCursor, OutgoingMessage, PooledConnection, PostgresConnection, RouteHold,
+    StoreError, change_deliveries, compose_message, fail_message, held_deliveries, hold_route, list_silences,
     message_events, message_to_send, release_routes, remind, retry_message, sent_message,
 };
 use thicket_store::{complaints, faults};
@@ -172,7 +172,7 @@ impl Sender<'_> {
 
     async fn decide(&self, connection: &mut PostgresConnection) -> Result<(), StoreError> {
         let name = &self.route.config.name;
-        let mut page = held_deliveries(connection, name, None).await?;
+        let mut page = held_deliveries(connection, name, HeldCursor::START).await?;
         if page.held.is_empty() {
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl Sender<'_> {
             // The changes of a page are stored before the next one is read: an end depends on its
             // begin.
             let Some(next) = page.next else { return Ok(()) };
-            page = held_deliveries(connection, name, Some(next)).await?;
+            page = held_deliveries(connection, name, next).await?;
         }
     }
 

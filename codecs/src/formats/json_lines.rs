@@ -1,10 +1,10 @@
 //! JSON lines: a JSON value on each line.
 
-use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end};
+use crate::payload::{Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end, without_mark};
 
 /// Returns the lines that are not blank. Some senders put a record separator (RFC 7464) before each.
 fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+    let payload = without_mark(payload);
     let lines = payload.split(|byte| *byte == b'\n');
     let lines = lines.map(|line| {
         let line = line.trim_ascii_start();

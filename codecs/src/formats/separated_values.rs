@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::payload::{CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end};
+use crate::payload::{
+    CsvRules, Measurement, PayloadDecoder, PayloadError, PayloadLimits, trim_end, without_mark,
+};
 
 const FORMAT: &str = "CSV";
 
@@ -37,7 +39,7 @@ impl SeparatedValues {
         if columns.is_empty() {
             return Err(malformed("mqtt.csv_columns names no column".to_owned()));
         }
-        let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+        let payload = without_mark(payload);
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Lines::new(&mut reader, payload, columns.len());
         let mut outcomes = Vec::new();

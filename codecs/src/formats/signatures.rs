@@ -2,6 +2,8 @@
 
 use thicket_schema::text::excerpt;
 
+use crate::payload::without_mark;
+
 /// The first level of the topics of Sparkplug B.
 const SPARKPLUG_NAMESPACE: &str = "spBv1.0/";
 
@@ -74,7 +76,7 @@ pub(super) fn is_text(payload: &[u8]) -> bool {
 
 fn xml_or_html(payload: &[u8]) -> Option<String> {
     let text = payload.trim_ascii_start();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let text = without_mark(text).trim_ascii_start();
     let [b'<', second, ..] = text else { return None };
     let is_html = text.get(1..5).is_some_and(|name| name.eq_ignore_ascii_case(b"html"))
         || text.get(1..9).is_some_and(|name| name.eq_ignore_ascii_case(b"!doctype"));

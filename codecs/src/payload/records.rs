@@ -1,5 +1,5 @@
-//! Reads objects into trees of values, for formats that are JSON with rules of their own. It is as
-//! lenient as the walk: a bare word or a wrong escape costs only its member.
+//! Reads the records of a `SenML` pack that is not clean JSON. It is as lenient as the walk: a wrong
+//! escape costs its member only, and a bare word as a measurement its record only.
 
 use std::borrow::Cow;
 

@@ -41,9 +41,14 @@ impl<'p> Text<'p> {
     }
 }
 
+/// Returns a payload without its byte order mark.
+pub(crate) fn without_mark(payload: &[u8]) -> &[u8] {
+    payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload)
+}
+
 /// Returns a payload without a byte order mark, and without NULs and white space at its end.
 pub(crate) fn trimmed(payload: &[u8]) -> &[u8] {
-    trim_end(payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload))
+    trim_end(without_mark(payload))
 }
 
 /// Returns bytes without NULs and white space at their end.

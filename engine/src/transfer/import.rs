@@ -10,7 +10,7 @@ use futures_util::stream;
 use thicket_schema::Keys;
 use thicket_store::digest::digest;
 use thicket_store::postgres::{TableWriter, TransferError};
-use thicket_store::redis::{Client, begin_import, end_import, is_importing, restore_keys};
+use thicket_store::redis::{Client, RedisError, begin_import, end_import, is_importing, restore_keys};
 
 use super::archive::{self, Member};
 use super::manifest::{End, Manifest, rows_of};
@@ -62,12 +62,8 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
         }
         begun => begun?,
     };
-    let begun = begin_import(&redis, &to).await;
     ensure!(
-        begun.map_err(|error| match advice(&error.to_string()) {
-            Some(advice) => anyhow!("redis: {error}; {advice}"),
-            None => anyhow!("redis: {error}"),
-        })?,
+        begin_import(&redis, &to).await.map_err(|error| explained(&error, None))?,
         "redis has keys under the prefix {} already: import into an empty redis, or set redis.prefix",
         config.redis.prefix
     );
@@ -103,10 +99,7 @@ pub(crate) async fn import(config: &Config, file: &Path, is_repeated: bool) -> a
                 count += keys.len() as u64;
                 progress.show(|| so_far("redis"));
                 let restored = restore_keys(&redis, &from, &to, keys).await;
-                restored.map_err(|error| {
-                    let advice = advice(&error.to_string()).unwrap_or(OLDER);
-                    anyhow!("redis: {error}; {advice}")
-                })?;
+                restored.map_err(|error| explained(&error, Some(OLDER)))?;
             }
             Member::End(_) => break,
             _ => bail!(DAMAGED),
@@ -137,6 +130,15 @@ async fn compare(config: &Config, redis: &Client, keys: &Keys, end: &End) -> any
 /// What to do if Redis does not take a key for a reason that is not known.
 const OLDER: &str =
     "if it refuses the value, it is older than the redis of the export: use a newer one, and import again";
+
+/// Returns an error of Redis with what to do about it: `otherwise` if it is not a known one.
+fn explained(error: &RedisError, otherwise: Option<&str>) -> anyhow::Error {
+    let said = error.to_string();
+    match advice(&said).or(otherwise) {
+        Some(advice) => anyhow!("redis: {said}; {advice}"),
+        None => anyhow!("redis: {said}"),
+    }
+}
 
 /// Returns what to do about an error of Redis, if it is a known one.
 fn advice(error: &str) -> Option<&'static str> {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,8 +53,6 @@ pub(crate) struct JobResult {
 pub(crate) struct Shared {
     pub(crate) binary: PathBuf,
     pub(crate) jobs: Mutex<VecDeque<Job>>,
-    /// The number of jobs that a worker has taken. One without a result ended by a panic.
-    pub(crate) taken: AtomicUsize,
     /// The traffic of each shape, and the rows that an undisturbed run stores for it.
     pub(crate) undisturbed: BTreeMap<Shape, (Traffic, Outcome)>,
     pub(crate) started: Instant,
@@ -68,9 +65,7 @@ impl Shared {
     pub(crate) fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if self.started.elapsed() <= self.limit {
-            let job = jobs.pop_front();
-            self.taken.fetch_add(usize::from(job.is_some()), Ordering::Relaxed);
-            return job;
+            return jobs.pop_front();
         }
         let is_schedule = |job: &Job| matches!(job, Job::Schedule(_));
         let schedules = jobs.iter().filter(|job| is_schedule(job)).count();

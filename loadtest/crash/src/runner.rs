@@ -4,13 +4,13 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::case::{Action, Case, Node, PLAIN};
 use crate::environment::{Environment, TIMEOUT};
@@ -81,26 +81,27 @@ pub async fn run(plan: Plan) -> anyhow::Result<Summary> {
     }
     let jobs = mutations.into_iter().map(Job::Mutation).chain(cases.into_iter().map(Job::Case));
     let jobs = jobs.chain(schedules.into_iter().map(Job::Schedule)).collect();
-    let shared = Arc::new(Shared {
-        binary,
-        jobs: Mutex::new(jobs),
-        taken: AtomicUsize::new(0),
-        undisturbed,
-        started,
-        limit,
-    });
+    let shared = Arc::new(Shared { binary, jobs: Mutex::new(jobs), undisturbed, started, limit });
     let (sender, mut results) = mpsc::unbounded_channel();
-    for environment in environments {
-        tokio::spawn(work(environment, Arc::clone(&shared), sender.clone()));
-    }
+    let work = |environment| tokio::spawn(work(environment, Arc::clone(&shared), sender.clone()));
+    let workers: Vec<_> = environments.into_iter().map(work).collect();
     drop(sender);
     let mut summary = Summary::default();
     while let Some(result) = results.recv().await {
         result.print();
         summary.add(&result);
     }
-    summary.add_missing(&shared);
+    summary.add_missing(shared.left(), panicked(workers).await);
     Ok(summary)
+}
+
+/// Waits for the workers, and returns how many have panicked. Each of these lost one job.
+async fn panicked(workers: Vec<JoinHandle<()>>) -> usize {
+    let mut panicked = 0;
+    for worker in workers {
+        panicked += usize::from(worker.await.is_err());
+    }
+    panicked
 }
 
 /// Runs the case that all others are compared with. It must not contradict what was published.
@@ -157,10 +158,8 @@ impl Summary {
     }
 
     /// Adds the jobs without a result: those that no worker took, and those whose worker panicked.
-    fn add_missing(&mut self, shared: &Shared) {
-        let ended = self.cases + self.schedules + self.skipped;
-        let unfinished = shared.taken.load(Ordering::Relaxed) - ended;
-        for (number, what) in [(shared.left(), "were left out"), (unfinished, "began and did not end")] {
+    fn add_missing(&mut self, left: usize, panicked: usize) {
+        for (number, what) in [(left, "were left out"), (panicked, "began and did not end")] {
             if number > 0 {
                 let failure = format!("{number} cases {what}");
                 println!("FAILED  {failure}");
@@ -175,21 +174,12 @@ impl Summary {
 mod tests {
     use super::*;
 
-    #[test]
-    fn jobs_that_are_left_and_a_job_whose_worker_panicked_count_as_failed() {
-        let shared = Shared {
-            binary: PathBuf::new(),
-            jobs: Mutex::new((1..=4).map(Job::Schedule).collect()),
-            taken: AtomicUsize::new(0),
-            undisturbed: BTreeMap::new(),
-            started: Instant::now(),
-            limit: Duration::MAX,
-        };
+    #[tokio::test]
+    async fn jobs_that_are_left_and_a_job_whose_worker_panicked_count_as_failed() {
+        let workers = vec![tokio::spawn(async { panic!("on purpose") }), tokio::spawn(async {})];
         let mut summary = Summary::default();
-        assert!(shared.next().is_some());
         summary.add(&JobResult { schedule: Some(1), ..JobResult::default() });
-        assert!(shared.next().is_some());
-        summary.add_missing(&shared);
+        summary.add_missing(2, panicked(workers).await);
         assert_eq!((summary.schedules, summary.failed), (1, 3), "{:?}", summary.failures);
     }
 }

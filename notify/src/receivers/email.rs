@@ -1,7 +1,7 @@
 //! E-mail through an SMTP server. The `Message-ID` has the key of the message.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::address::{Address, Envelope};
@@ -12,6 +12,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::response::{Category, Code, Severity};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
 use thicket_store::complaints;
+use tokio::sync::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{SendError, remedy};
@@ -129,8 +130,13 @@ impl Email {
         let transport = self.transport().map_err(|problem| SendError::Unavailable(problem.to_string()))?;
         let mail = self.mail(message).map_err(|error| SendError::Refused(error.to_string()))?;
         let (envelope, text) = (mail.envelope(), mail.formatted());
-        let already = self.accepted_for(&message.key);
-        if already.is_empty() {
+        // A route sends one message at a time.
+        let mut accepted = self.accepted.lock().await;
+        if accepted.key != message.key {
+            *accepted = Accepted { key: message.key.clone(), recipients: BTreeSet::new() };
+        }
+        let recipients = &mut accepted.recipients;
+        if recipients.is_empty() {
             match transport.send_raw(envelope, &text).await {
                 Ok(_) => return Ok(()),
                 Err(error) if envelope.to().len() == 1 || !error.status().is_some_and(concerns_mail) => {
@@ -141,11 +147,14 @@ impl Email {
             }
         }
         let (mut refused, mut unavailable) = (None, None);
-        for to in envelope.to().iter().filter(|to| !already.contains(to)) {
+        for to in envelope.to() {
+            if recipients.contains(to) {
+                continue;
+            }
             let to_one = Envelope::new(envelope.from().cloned(), vec![to.clone()]);
             let to_one = to_one.map_err(|error| SendError::Refused(error.to_string()))?;
             let Err(error) = transport.send_raw(&to_one, &text).await else {
-                self.accept(&message.key, to);
+                recipients.insert(to.clone());
                 continue;
             };
             match failure(&error) {
@@ -161,25 +170,9 @@ impl Email {
         }
         match (unavailable, refused) {
             (Some(unavailable), _) => Err(unavailable),
-            (None, Some(refused)) if self.accepted_for(&message.key).is_empty() => {
-                Err(SendError::Refused(refused))
-            }
+            (None, Some(refused)) if recipients.is_empty() => Err(SendError::Refused(refused)),
             (None, _) => Ok(()),
         }
-    }
-
-    /// Returns the recipients for whom the server has accepted this message before.
-    fn accepted_for(&self, key: &str) -> BTreeSet<Address> {
-        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        if accepted.key == key { accepted.recipients.clone() } else { BTreeSet::new() }
-    }
-
-    fn accept(&self, key: &str, recipient: &Address) {
-        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        if accepted.key != key {
-            *accepted = Accepted { key: key.to_owned(), recipients: BTreeSet::new() };
-        }
-        accepted.recipients.insert(recipient.clone());
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use thicket_schema::{PartitionId, Position, SensorId};
 use thicket_store::postgres::{
-    CommitBatch, DeliveryChange, DeliveryState, GroupRules, NotificationKind, RouteHold, StoredNotification,
-    WriteSession, announced_states, change_deliveries, check_deployment, claim, compose_message, distribute,
-    held_deliveries, hold_route, message_events, message_to_send, postgres_pool, purge_notifications,
-    register_routes, sent_message,
+    CommitBatch, DeliveryChange, DeliveryState, GroupRules, HeldCursor, NotificationKind, RouteHold,
+    StoredNotification, WriteSession, announced_states, change_deliveries, check_deployment, claim,
+    compose_message, distribute, held_deliveries, hold_route, message_events, message_to_send, postgres_pool,
+    purge_notifications, register_routes, sent_message,
 };
 
 use crate::support::PostgresServer;
@@ -128,7 +128,7 @@ async fn the_end_of_an_announced_anomaly_of_a_forgotten_sensor_is_announced() {
     assert_eq!(server.number(kept).await, 0, "the sensor may come back with the same anomaly");
 
     let connection = &mut server.connect().await;
-    let held = held_deliveries(connection, "a", None).await.unwrap().held;
+    let held = held_deliveries(connection, "a", HeldCursor::START).await.unwrap().held;
     let [end] = held.as_slice() else { panic!("{held:?}") };
     assert_eq!((end.key.kind, end.sensor.as_str()), (NotificationKind::Ended, "site-1/a"));
     assert!(end.is_forgotten && end.opened == Some(DeliveryState::Sent), "{end:?}");
@@ -224,7 +224,7 @@ async fn storm(server: &PostgresServer, site: &str, sensors: std::ops::RangeIncl
 /// Lets the held deliveries of route a wait, as the route's `group_wait` says.
 async fn release(server: &PostgresServer, group_wait: Duration) {
     let connection = &mut server.connect().await;
-    let held = held_deliveries(connection, "a", None).await.unwrap().held;
+    let held = held_deliveries(connection, "a", HeldCursor::START).await.unwrap().held;
     let waiting = |key| DeliveryChange { key, state: DeliveryState::Waiting };
     let changes: Vec<DeliveryChange> = held.into_iter().map(|delivery| waiting(delivery.key)).collect();
     change_deliveries(connection, "a", &changes, group_wait).await.unwrap();

@@ -129,12 +129,16 @@ pub struct HeldCursor {
     item: i64,
 }
 
-/// Returns a page of the held deliveries of a route: the first one, or the one that begins at
-/// `after`. Deliveries that stay held do not hide those behind them.
+impl HeldCursor {
+    /// The place before all deliveries.
+    pub const START: Self = Self { position: i64::MIN, item: i64::MIN };
+}
+
+/// Returns the page of the held deliveries of a route that begins after a place. Deliveries that stay held do not hide those behind them.
 pub async fn held_deliveries(
     connection: &mut AsyncPgConnection,
     route: &str,
-    after: Option<HeldCursor>,
+    after: HeldCursor,
 ) -> QueryResult<HeldPage> {
     let rows: Vec<HeldRow> = sql_query(
         "SELECT d.sensor, d.name, d.started, d.kind, d.item, d.position, a.sensor IS NULL AS is_forgotten, a.ended,
@@ -147,12 +151,12 @@ pub async fn held_deliveries(
                                    ORDER BY r.ts DESC LIMIT 1), d.started) AS newest
          FROM notification_deliveries d
          LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
-         WHERE d.route = $1 AND d.state = 'held' AND ($2 IS NULL OR (d.position, d.item) > ($2, $3))
+         WHERE d.route = $1 AND d.state = 'held' AND (d.position, d.item) > ($2, $3)
          ORDER BY d.position, d.item LIMIT $4",
     )
     .bind::<Text, _>(route)
-    .bind::<Nullable<BigInt>, _>(after.map(|after| after.position))
-    .bind::<Nullable<BigInt>, _>(after.map(|after| after.item))
+    .bind::<BigInt, _>(after.position)
+    .bind::<BigInt, _>(after.item)
     .bind::<BigInt, _>(PAGE as i64)
     .load(connection)
     .await?;
