@@ -54,8 +54,8 @@ impl Course {
 
     /// Compares the field's next coordinate, a finite number, with the past. `spread` is the
     /// field's own spread, 0 while it is constant.
-    /// Returns [`COURSE_MEASURES`] measures from 0 to about 30. They are logarithms, so that an
-    /// exponential tail fits them.
+    /// Returns [`COURSE_MEASURES`] measures of up to about 30. They are logarithms, so that an
+    /// exponential tail fits them. The first two have the sign of what they measure.
     pub(crate) fn observe(&mut self, coordinate: f64, spread: f64) -> [f64; COURSE_MEASURES] {
         let coordinate = coordinate.clamp(-GREATEST, GREATEST);
         self.coarse.observe(coordinate, spread);

@@ -112,8 +112,19 @@ mod tests {
 
     fn cause(share: f64) -> Vec<Cause> {
         let (field, direction) = ("a".to_owned(), Direction::High);
-        let is_counter = false;
-        vec![Cause { field, share, actual: 3.0, expected: 1.0, low: 0.0, high: 2.0, direction, is_counter }]
+        let (is_counter, repeated) = (false, 0);
+        let cause = Cause {
+            field,
+            share,
+            actual: 3.0,
+            expected: 1.0,
+            low: 0.0,
+            high: 2.0,
+            direction,
+            is_counter,
+            repeated,
+        };
+        vec![cause]
     }
 
     fn flagged(at: i64, grade: f64, causes: &[Cause]) -> Flagged<'_> {

@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::level::{Axis, Level};
+use crate::model::Repetitions;
 use crate::stepwise::StepRarity;
 use crate::surprise::{MeasureRarity, MovingMeans, RatedValue};
 
@@ -33,6 +34,8 @@ pub struct Explanation {
     pub interval_seconds: f64,
     /// The stepwise fields: those that take few values and stay at each.
     pub steps: Vec<StepExplanation>,
+    /// The fields that are stuck: they repeat their value far longer than ever before.
+    pub stuck: Vec<StuckExplanation>,
     /// Share and expectation of each field.
     pub causes: Vec<Cause>,
 }
@@ -48,6 +51,17 @@ pub struct StepExplanation {
     pub change: f64,
     /// Rarity of so long a stay at the value, or of so many changes in so short a time.
     pub stay: f64,
+}
+
+/// A field that is stuck.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StuckExplanation {
+    /// The field's name.
+    pub field: String,
+    /// How many readings in a row have had this value.
+    pub readings: u32,
+    /// How rare that is: −log10 of a share of all readings.
+    pub rarity: f64,
 }
 
 /// One view of the sensor.
@@ -152,6 +166,11 @@ impl Detector {
             Some(StepExplanation { field: field.clone(), value, change, stay })
         });
         let steps = steps.collect();
+        let stuck = state.fields.iter().zip(state.repetitions()).filter_map(|(field, stuck)| {
+            let Repetitions { readings, rarity } = stuck?;
+            Some(StuckExplanation { field: field.clone(), readings, rarity })
+        });
+        let stuck = stuck.collect();
         Some(Explanation {
             views,
             surprise: surprise.mean,
@@ -165,6 +184,7 @@ impl Detector {
             past: state.histories.past_readings(),
             interval_seconds: state.rhythm.interval() / 1e6,
             steps,
+            stuck,
             causes: state.causes(&self.row, parts),
         })
     }

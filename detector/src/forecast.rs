@@ -170,15 +170,21 @@ impl Forecast {
     }
 
     /// Returns three measures of the last reading: the residual, its moving mean and its moving
-    /// power. They are logarithms, so that an exponential tail fits them.
+    /// power. They are logarithms, so that an exponential tail fits them. The first two have the sign of
+    /// what they measure.
     pub(crate) fn measures(&self) -> [f64; FORECAST_MEASURES] {
-        [logarithm(self.residual.abs()), logarithm(self.drift().abs()), logarithm(self.unrest)]
+        [signed_logarithm(self.residual), signed_logarithm(self.drift()), logarithm(self.unrest)]
     }
 }
 
 /// Returns the measure of a size from 0.
 pub(crate) fn logarithm(size: f64) -> f64 {
     2.0 * libm::log(1.0 + size)
+}
+
+/// Returns the measure of a number's size, with the number's sign.
+fn signed_logarithm(number: f64) -> f64 {
+    logarithm(number.abs()).copysign(number)
 }
 
 fn dot(a: &[f64; LAGS], b: &[f64; LAGS]) -> f64 {

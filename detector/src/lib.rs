@@ -117,6 +117,7 @@ mod remark;
 mod residuals;
 mod rhythm;
 mod scale;
+mod signed_tail;
 mod snapshot;
 mod spread;
 mod standing;
@@ -140,7 +141,9 @@ pub use detection::{Detection, Marks, Rejected};
 pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
-pub use explain::{Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, ViewExplanation};
+pub use explain::{
+    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, StuckExplanation, ViewExplanation,
+};
 pub use label::Label;
 pub use named_config::NamedConfig;
 pub use snapshot::RestoreError;

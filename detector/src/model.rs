@@ -79,6 +79,15 @@ pub(crate) struct RowScore {
     pub(crate) stuck: bool,
 }
 
+/// A field that repeats its value for far longer than ever before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Repetitions {
+    /// Readings in a row with this value.
+    pub(crate) readings: u32,
+    /// How rare that is.
+    pub(crate) rarity: f64,
+}
+
 impl Model {
     /// Fixes the fields' offsets and units by the first rows, and creates the forest. The rows are
     /// not learnt yet. The new model has the clock of the `known` one, whose points it shall take over.
@@ -180,7 +189,7 @@ impl Model {
         {
             *coordinate = scale.next_coordinate(value);
             *imputed = value.is_nan();
-            *stuck = !*imputed && scale.observe(value);
+            *stuck = !*imputed && scale.observe(value, pace != LearningPace::Slow);
             row_score.stuck |= *stuck;
             all_rest |= *stuck && scale.repetitions() < STUCK_TOGETHER;
         }
@@ -235,6 +244,15 @@ impl Model {
         if self.measures_to_learn.is_empty() { &self.measures } else { &self.measures_to_learn }
     }
 
+    /// Returns for each field that is stuck in the last row how many readings in a row have had its value,
+    /// and how rare that is, as −log10 of a share of readings. `past` is the number of past readings.
+    pub(crate) fn repetitions(&self, past: u64) -> impl Iterator<Item = Option<Repetitions>> {
+        self.scales.iter().zip(&self.stuck).map(move |(scale, is_stuck)| {
+            let readings = scale.repetitions().saturating_add(1);
+            is_stuck.then(|| Repetitions { readings, rarity: scale.rarity_of_repetitions(past) })
+        })
+    }
+
     pub(crate) fn level(&self) -> &Level {
         &self.level
     }
@@ -281,7 +299,8 @@ impl Model {
         let causes = fields.map(|((name, &actual), (share, expectation))| {
             let [low, expected, high] = expectation.unwrap_or([actual; 3]);
             let direction = Direction::of(actual, low, high);
-            Cause { field: name.clone(), share, actual, expected, low, high, direction, is_counter: false }
+            let (is_counter, repeated) = (false, 0);
+            Cause { field: name.clone(), share, actual, expected, low, high, direction, is_counter, repeated }
         });
         causes.collect()
     }

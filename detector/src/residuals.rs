@@ -156,6 +156,8 @@ impl LastReading {
             measures.extend(&self.measures);
             return;
         }
+        // The pasts of many fields do not tell signs apart.
+        self.measures.iter_mut().for_each(|measure| *measure = measure.abs());
         self.rarities.clear();
         self.rarities.extend(pasts.iter().zip(&self.measures).map(|(past, &value)| past.rarity(value)));
         // A missing value says nothing.

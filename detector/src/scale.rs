@@ -14,10 +14,12 @@
 //!   would look infinite. While fewer than one reading in 64 differs from its predecessor, the
 //!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
-//! A scale also detects a field that is *stuck*: it repeats its value far longer than ever before.
+//! A scale also detects a field that is *stuck*: it repeats its value far longer than ever before. A
+//! sensor that has failed often does so.
 
 use serde::{Deserialize, Serialize};
 
+use crate::durations::rarity_of_share;
 use crate::spread::Spread;
 
 /// Readings that fix the offsets and units.
@@ -40,6 +42,12 @@ const LEAST_RUN: u32 = 8;
 
 /// A field is stuck if its row of repetitions has a probability of at most one in 10 to this power.
 const STUCK: f64 = 6.0;
+
+/// The rarity of a field that is stuck grows by this much with each doubling of its row of repetitions,
+/// from twice the longest one that has ended ...
+const PER_DOUBLING: f64 = 0.5;
+/// ... by this much at most.
+const MOST_BEYOND: f64 = 1.0;
 
 /// Upper bound of the share of differing readings, for the probability of repetitions.
 const ALWAYS_MOVING: f64 = 0.999;
@@ -66,7 +74,7 @@ pub(crate) struct Scale {
     held: f64,
     /// How many readings in a row have repeated the value before them.
     run: u32,
-    /// The longest row of repetitions that has ended.
+    /// The longest row of repetitions that has ended while no anomaly was open.
     longest: u32,
 }
 
@@ -111,11 +119,14 @@ impl Scale {
         self.held
     }
 
-    /// Observes the field's next value, which is not NaN. Returns whether the field is stuck.
-    pub(crate) fn observe(&mut self, value: f64) -> bool {
+    /// Observes the field's next value, which is not NaN. Returns whether the field is stuck. With `learn`,
+    /// a row of repetitions that ends here is one of those that are usual.
+    pub(crate) fn observe(&mut self, value: f64, learn: bool) -> bool {
         let coordinate = self.coordinate(value);
         if differ(coordinate, self.last) {
-            self.longest = self.longest.max(self.run);
+            if learn {
+                self.longest = self.longest.max(self.run);
+            }
             self.run = 0;
         } else {
             self.run = self.run.saturating_add(1);
@@ -130,6 +141,14 @@ impl Scale {
         let moved = f64::from(u8::from(self.run == 0));
         self.restless += rate * (moved - self.restless);
         self.spread.learn(self.last, rate);
+    }
+
+    /// Returns how rare it is, as −log10 of a share of readings, that a field that is stuck has repeated
+    /// its value for so long: it has not happened in `past` readings.
+    pub(crate) fn rarity_of_repetitions(&self, past: u64) -> f64 {
+        let usual = self.longest.max(LEAST_RUN / 2);
+        let doublings = libm::log2(f64::from(self.run) / f64::from(usual)) - 1.0;
+        rarity_of_share(0, past) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
     }
 
     /// Returns how many readings in a row have repeated the value before them.
@@ -241,10 +260,37 @@ mod tests {
     #[test]
     fn only_more_repetition_than_ever_before_is_stuck() {
         let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0)).collect();
+        let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0, true)).collect();
         let stuck = observed.iter().position(|&stuck| stuck).unwrap();
         assert!((LEAST_RUN as usize..20).contains(&stuck), "{stuck}");
-        scale.observe(10.0);
-        assert!((0..60).all(|_| !scale.observe(9.0)), "it has rested that long before");
+        scale.observe(10.0, true);
+        assert!((0..60).all(|_| !scale.observe(9.0, true)), "it has rested that long before");
+    }
+
+    #[test]
+    fn a_row_of_repetitions_that_ends_in_an_anomaly_does_not_become_usual() {
+        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        let is_stuck_at = |scale: &mut Scale| {
+            let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0, true)).collect();
+            observed.iter().position(|&stuck| stuck)
+        };
+        let first = is_stuck_at(&mut scale);
+        assert!(first.is_some());
+        scale.observe(10.0, false);
+        assert_eq!(is_stuck_at(&mut scale), first);
+        scale.observe(10.0, true);
+        assert_eq!(is_stuck_at(&mut scale), None);
+    }
+
+    #[test]
+    fn a_longer_row_of_repetitions_is_rarer_up_to_a_bound() {
+        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        let mut rarity_after = |repetitions: u32| {
+            while scale.repetitions() < repetitions {
+                scale.observe(9.0, true);
+            }
+            scale.rarity_of_repetitions(9_999)
+        };
+        assert_eq!([8, 16, 32, 1_000].map(&mut rarity_after), [4.0, 4.5, 5.0, 5.0]);
     }
 }

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::level::REACH_PER_POINT;
-use crate::model::{Learning, Model, Row, RowScore};
+use crate::model::{Learning, Model, Repetitions, Row, RowScore};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
@@ -85,7 +85,7 @@ pub(crate) struct ScoredRow {
 /// Rarities of a reading by what they come from.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RarityParts {
-    /// Of the steps of stepwise fields.
+    /// Of the steps of stepwise fields, or of the repetitions of another field that is stuck.
     pub(crate) steps: f64,
     /// Of the views.
     pub(crate) views: f64,
@@ -153,7 +153,7 @@ impl State {
         with_means: bool,
     ) -> RarityParts {
         let are_steps = self.steps.are_all_stepwise();
-        let steps = self.steps.rarity().max(self.watch.steps().rarity());
+        let steps = self.steps.rarity().max(self.watch.steps().rarity()).max(self.rarity_of_repetitions());
         RarityParts {
             steps,
             views: calibration.rarity(surprise.value(), with_means),
@@ -173,7 +173,9 @@ impl State {
         }
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
         if parts.steps >= parts.views {
-            if watched > own {
+            if self.rarity_of_repetitions() > own.max(watched) {
+                self.set_repetitions(&mut causes);
+            } else if watched > own {
                 for cause in &mut causes {
                     cause.share = 0.0;
                 }
@@ -183,6 +185,33 @@ impl State {
             }
         }
         causes
+    }
+
+    /// Returns the fields that are stuck in the last row. A stepwise field is judged by its stays instead.
+    pub(crate) fn repetitions(&self) -> impl Iterator<Item = Option<Repetitions>> {
+        let past = self.histories.past_readings();
+        let of_fields = self.model.iter().flat_map(move |model| model.repetitions(past));
+        of_fields.zip(self.steps.rarities()).map(|(stuck, steps)| stuck.filter(|_| steps.is_none()))
+    }
+
+    /// Returns how rare the last row is by the repetitions of its fields; 0 if none is stuck. One of many
+    /// fields is stuck more often.
+    fn rarity_of_repetitions(&self) -> f64 {
+        let greatest = self.repetitions().flatten().map(|stuck| stuck.rarity).fold(0.0, f64::max);
+        if greatest == 0.0 {
+            return 0.0;
+        }
+        let fields = self.steps.rarities().filter(Option::is_none).count();
+        (greatest - libm::log10(fields.max(1) as f64)).max(0.0)
+    }
+
+    /// Makes the fields that are stuck the causes, with equal shares.
+    fn set_repetitions(&self, causes: &mut [Cause]) {
+        let count = self.repetitions().flatten().count() as f64;
+        for (cause, stuck) in causes.iter_mut().zip(self.repetitions()) {
+            cause.share = if stuck.is_some() { 1.0 / count } else { 0.0 };
+            cause.repeated = stuck.map_or(0, |stuck| stuck.readings);
+        }
     }
 
     /// Returns the weight of a reading in the running means.

@@ -19,7 +19,8 @@ use crate::config_error::ConfigError;
 pub struct Suppression {
     /// Absolute tolerance, in the field's own unit, from 0. An anomaly is suppressed if each field
     /// that the reading has lies within the absolute or the relative tolerance of its expected
-    /// value. With both at 0, this rule is off.
+    /// value. With both at 0, this rule is off. It does not apply to a field that repeats its value far
+    /// longer than ever before.
     pub absolute: f64,
     /// Relative tolerance, as a part of the expected value, from 0, such as 0.05 for five percent.
     /// See `absolute`.
@@ -81,6 +82,10 @@ impl Suppression {
             if cause.actual.is_nan() {
                 // The reading lacks the field.
                 return true;
+            }
+            if cause.repeated > 0 {
+                // It is the repetition that is unusual, not the value.
+                return false;
             }
             let off = (cause.actual - cause.expected).abs();
             off <= self.absolute || off <= self.relative * cause.expected.abs()
@@ -159,6 +164,7 @@ mod tests {
             high: expected,
             direction: Direction::High,
             is_counter: false,
+            repeated: 0,
         }
     }
 

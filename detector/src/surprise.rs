@@ -17,6 +17,7 @@ use rrcf_rs::Score;
 use serde::{Deserialize, Serialize};
 
 use crate::caution::LearningPace;
+use crate::signed_tail::SignedTail;
 use crate::tail::Tail;
 
 /// Measures of the forest.
@@ -36,17 +37,28 @@ pub(crate) struct View {
     /// The first measures, as many as this, show the present reading. The others also remember
     /// earlier ones.
     present: usize,
+    /// The first measures, as many as this, have a sign.
+    signed: usize,
     /// Weight in the mean of all views.
     weight: f64,
 }
 
 impl View {
     const fn new(name: &'static str, measures: &'static [&'static str], present: usize) -> Self {
-        Self { name, measures, present, weight: 1.0 }
+        Self { name, measures, present, signed: 0, weight: 1.0 }
     }
 
     const fn weighing(self, weight: f64) -> Self {
         Self { weight, ..self }
+    }
+
+    const fn with_signs(self, signed: usize) -> Self {
+        Self { signed, ..self }
+    }
+
+    /// Returns empty histories of its measures.
+    fn histories(&self) -> impl Iterator<Item = MeasureHistory> {
+        (0..self.measures.len()).map(|measure| MeasureHistory::new(measure < self.signed))
     }
 }
 
@@ -54,9 +66,10 @@ impl View {
 const WEIGHT_OF_COURSES: f64 = 1.5;
 
 const LEVEL: View = View::new("level", &["codisp", "depth", "displacement"], 3);
-const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1);
-const COURSE: View =
-    View::new("course", &["residual", "drift", "unrest", "discord"], 0).weighing(WEIGHT_OF_COURSES);
+const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1).with_signs(2);
+const COURSE: View = View::new("course", &["residual", "drift", "unrest", "discord"], 0)
+    .with_signs(2)
+    .weighing(WEIGHT_OF_COURSES);
 /// Of several fields, it is the only view of the values themselves, beside five of their order.
 const LEVEL_OF_FIELDS: View = LEVEL.weighing(3.0);
 const RESIDUALS: View = View::new("residuals", &["mean", "joint"], 2);
@@ -87,15 +100,15 @@ const UNSUPPORTED_PART: f64 = 1.0 / 16.0;
 /// The long moving means reach back this many times as far as the short ones.
 const LONG_REACH: f64 = 4.0;
 
-/// The past of one measure and of its moving means.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+/// The past of one measure and of the moving means of its size.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 struct MeasureHistory {
-    past: Tail,
+    past: SignedTail,
     short: MovingMean,
     long: MovingMean,
 }
 
-/// An exponentially moving mean of a measure, and its past.
+/// An exponentially moving mean of a measure's size, and its past.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 struct MovingMean {
     mean: f64,
@@ -108,7 +121,7 @@ struct MovingMean {
 /// A measure of a reading or its moving mean, and how rare that is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RatedValue {
-    /// The value.
+    /// The value, without its sign.
     pub value: f64,
     /// −log10 of the value's tail probability in the sensor's past.
     pub rarity: f64,
@@ -174,7 +187,7 @@ pub(crate) struct MeasureHistories {
 impl MeasureHistories {
     /// Creates empty histories for the measures of these views.
     pub(crate) fn new(views: &[View]) -> Self {
-        Self { histories: vec![MeasureHistory::default(); measures(views)], rarities: Vec::new() }
+        Self { histories: views.iter().flat_map(View::histories).collect(), rarities: Vec::new() }
     }
 
     /// Compares a reading's measures with the past, and moves the means. `reach` is the number of
@@ -190,7 +203,8 @@ impl MeasureHistories {
     ) -> Surprise {
         self.rarities.clear();
         for ((history, &value), &to_learn) in self.histories.iter_mut().zip(measures).zip(to_learn) {
-            let present = RatedValue { value, rarity: supported(history.past.rarity(value)) };
+            let present = RatedValue { value: value.abs(), rarity: supported(history.past.rarity(value)) };
+            let (value, to_learn) = (value.abs(), to_learn.abs());
             // A reach of less than one reading would move a mean beyond the value.
             let means = (reach > 0.0).then(|| MovingMeans {
                 short: history.short.observe(value, to_learn, pace, (reach / LONG_REACH).max(1.0)),
@@ -245,7 +259,7 @@ impl MeasureHistories {
             if measure.means.is_some() {
                 for mean in [&mut history.short, &mut history.long] {
                     if is_first {
-                        (mean.mean, mean.learnt) = (measure.present.value, to_learn);
+                        (mean.mean, mean.learnt) = (measure.present.value, to_learn.abs());
                     }
                     mean.past.learn(mean.learnt);
                 }
@@ -274,21 +288,31 @@ impl MeasureHistories {
 
     /// Returns whether these histories fit the views and are consistent.
     pub(crate) fn is_sound(&self, views: &[View]) -> bool {
-        let sound = |history: &MeasureHistory| {
-            history.past.is_sound() && history.short.is_sound() && history.long.is_sound()
+        let sound = |(history, new): (&MeasureHistory, MeasureHistory)| {
+            history.past.is_sound()
+                && history.past.has_sign() == new.past.has_sign()
+                && history.short.is_sound()
+                && history.long.is_sound()
         };
-        self.histories.len() == measures(views) && self.histories.iter().all(sound)
+        let new = views.iter().flat_map(View::histories);
+        self.histories.len() == measures(views) && self.histories.iter().zip(new).all(sound)
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
-        let pasts = self
-            .histories
-            .iter()
-            .flat_map(|history| [&history.past, &history.short.past, &history.long.past])
-            .map(Tail::memory_usage);
+        let pasts = self.histories.iter().map(|history| {
+            let of_means = [&history.short.past, &history.long.past].map(Tail::memory_usage);
+            history.past.memory_usage() + of_means.into_iter().sum::<usize>()
+        });
         pasts.sum::<usize>()
             + self.histories.capacity() * size_of::<MeasureHistory>()
             + self.rarities.capacity() * size_of::<MeasureRarity>()
+    }
+}
+
+impl MeasureHistory {
+    /// Creates an empty history of a measure with or without a sign.
+    fn new(has_sign: bool) -> Self {
+        Self { past: SignedTail::new(has_sign), short: MovingMean::default(), long: MovingMean::default() }
     }
 }
 

@@ -4,7 +4,8 @@
 //! - `false` or `maintenance`: an anomaly of the same pattern is not announced.
 //! - `true`: a reading of the same pattern begins an anomaly, however often the pattern has come.
 //!
-//! The pattern of an anomaly is how far its fields were off, and in which direction.
+//! The pattern of an anomaly is how far its fields were off, and in which direction, or that they repeated
+//! their values.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +24,32 @@ const MARGIN: f64 = 1.25;
 /// this.
 const RARER: f64 = 0.5;
 
-/// How far a field was off in one direction.
+/// In which way a field is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+enum Way {
+    High,
+    Low,
+    Within,
+    /// It repeats its value far longer than ever before.
+    Repeated,
+}
+
+impl Way {
+    fn of(cause: &Cause) -> Self {
+        match cause.direction {
+            _ if cause.repeated > 0 => Self::Repeated,
+            Direction::High => Self::High,
+            Direction::Low => Self::Low,
+            Direction::Within => Self::Within,
+        }
+    }
+}
+
+/// How far a field was off in one way.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 struct Deviation {
     field: String,
-    direction: Direction,
+    way: Way,
     /// The greatest distance of a value from the expected one, in the unit of the field.
     distance: f64,
 }
@@ -142,15 +164,18 @@ impl Pattern {
 
     /// Returns whether a reading is off in no other way than this anomaly was, and hardly farther.
     /// After the first reading of an anomaly, the direction is not compared: values that return to
-    /// the usual ones may go a little beyond them.
+    /// the usual ones may go a little beyond them. How often a field repeats its value is not compared
+    /// either.
     fn covers(&self, causes: &[Cause], rarity: f64, is_first: bool) -> bool {
         let is_known = |cause: &Cause| {
+            let way = Way::of(cause);
             self.deviations.iter().any(|known| {
                 known.field == cause.field
-                    && (known.direction == cause.direction || !is_first)
-                    && match cause.direction {
-                        Direction::High | Direction::Low => distance(cause) <= MARGIN * known.distance,
-                        Direction::Within => rarity <= self.rarest + RARER,
+                    && (known.way == way || !is_first)
+                    && match way {
+                        Way::High | Way::Low => distance(cause) <= MARGIN * known.distance,
+                        Way::Within => rarity <= self.rarest + RARER,
+                        Way::Repeated => known.way == way,
                     }
             })
         };
@@ -163,7 +188,7 @@ impl Pattern {
         let is_alike = |(peak, _): &(Deviation, f64)| {
             peak.is_of(main) && distance(main) > 0.0 && distance(main) * MARGIN >= peak.distance
         };
-        main.direction != Direction::Within && self.peak.as_ref().is_some_and(is_alike)
+        matches!(Way::of(main), Way::High | Way::Low) && self.peak.as_ref().is_some_and(is_alike)
     }
 
     fn memory_usage(&self) -> usize {
@@ -175,11 +200,11 @@ impl Pattern {
 
 impl Deviation {
     fn of(cause: &Cause) -> Self {
-        Self { field: cause.field.clone(), direction: cause.direction, distance: distance(cause) }
+        Self { field: cause.field.clone(), way: Way::of(cause), distance: distance(cause) }
     }
 
     fn is_of(&self, cause: &Cause) -> bool {
-        self.field == cause.field && self.direction == cause.direction
+        self.field == cause.field && self.way == Way::of(cause)
     }
 }
 

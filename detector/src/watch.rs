@@ -65,6 +65,7 @@ impl Watch {
             high: actual,
             direction: Direction::Within,
             is_counter: false,
+            repeated: 0,
         });
         let mut causes: Vec<Cause> = causes.collect();
         self.steps.set_expectations(&mut causes);

@@ -4,9 +4,18 @@ use chrono::SecondsFormat;
 use thicket_detector::Cause;
 use thicket_schema::Timestamp;
 
-/// Formats a cause: the value and the band that was expected of it.
+/// Formats a cause: the value and the band that was expected of it, or how long the field has repeated
+/// its value.
 pub fn cause(of: &Cause) -> String {
-    let Cause { field, actual, low, high, is_counter, .. } = of;
+    let Cause { field, actual, low, high, is_counter, repeated, .. } = of;
+    if *repeated > 0 {
+        let what = match (is_counter, *actual) {
+            (true, 0.0) => format!("{field} did not grow"),
+            (true, actual) => format!("{field} grew by {} a second", number(actual)),
+            (false, actual) => format!("{field} stayed at {}", number(actual)),
+        };
+        return format!("{what} for {repeated} readings, far longer than before");
+    }
     let band = format!("{} to {}", number(*low), number(*high));
     match (is_counter, *actual) {
         (false, actual) => format!("{field} was {}, expected {band}", number(actual)),
@@ -84,6 +93,7 @@ mod tests {
             high: 48.0,
             direction,
             is_counter: false,
+            repeated: 0,
         };
         assert_eq!(cause(&shown), "laeq_db was 71, expected 40 to 48");
         shown.is_counter = true;
@@ -92,5 +102,12 @@ mod tests {
         assert_eq!(cause(&shown), "laeq_db fell by 2 a second, expected to grow by 40 to 48");
         shown.actual = f64::NAN;
         assert_eq!(cause(&shown), "laeq_db fell or was missing, expected to grow by 40 to 48 a second");
+
+        (shown.repeated, shown.actual) = (61, 0.0);
+        assert_eq!(cause(&shown), "laeq_db did not grow for 61 readings, far longer than before");
+        shown.actual = 5.0;
+        assert_eq!(cause(&shown), "laeq_db grew by 5 a second for 61 readings, far longer than before");
+        shown.is_counter = false;
+        assert_eq!(cause(&shown), "laeq_db stayed at 5 for 61 readings, far longer than before");
     }
 }

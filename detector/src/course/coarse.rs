@@ -122,10 +122,11 @@ impl Coarse {
         }
     }
 
-    /// Returns three measures of the last block: the residual, its moving mean and its moving power.
+    /// Returns three measures of the last block: the residual, its moving mean and its moving power. The
+    /// first two have a sign.
     pub(super) fn measures(&self) -> [f64; 3] {
-        let of = |size: f64| 2.0 * libm::log1p(size);
-        [of(self.residual.abs()), of(DRIFT_GAIN * self.drift.abs()), of(self.unrest)]
+        let of = |number: f64| (2.0 * libm::log1p(number.abs())).copysign(number);
+        [of(self.residual), of(DRIFT_GAIN * self.drift), of(self.unrest)]
     }
 
     /// Returns whether all numbers are finite and in range.

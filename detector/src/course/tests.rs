@@ -146,6 +146,6 @@ fn extreme_coordinates_give_finite_measures() {
         let coordinate = [0.0, 1e300, -1e300, 1e-300, 1e12][i as usize % 5] * noise(i);
         let measures = course.observe(coordinate, 1.0);
         course.learn(0.01);
-        assert!(measures.iter().all(|measure| (0.0..=32.0).contains(measure)), "{i}: {measures:?}");
+        assert!(measures.iter().all(|measure| measure.abs() <= 32.0), "{i}: {measures:?}");
     }
 }

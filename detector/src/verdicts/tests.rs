@@ -3,7 +3,17 @@ use super::*;
 fn cause(field: &str, share: f64, actual: f64) -> Cause {
     let direction = Direction::of(actual, -1.0, 1.0);
     let field = field.to_owned();
-    Cause { field, share, actual, expected: 0.0, low: -1.0, high: 1.0, direction, is_counter: false }
+    Cause {
+        field,
+        share,
+        actual,
+        expected: 0.0,
+        low: -1.0,
+        high: 1.0,
+        direction,
+        is_counter: false,
+        repeated: 0,
+    }
 }
 
 fn pattern(started: i64, causes: &[Cause], label: Option<Label>) -> Pattern {

@@ -1,6 +1,8 @@
 //! An explanation for people.
 
-use thicket_detector::{Explanation, NeighbourExplanation, RatedValue, StepExplanation, ViewExplanation};
+use thicket_detector::{
+    Explanation, NeighbourExplanation, RatedValue, StepExplanation, StuckExplanation, ViewExplanation,
+};
 use thicket_store::postgres::by_share;
 
 use super::explained::Explained;
@@ -32,6 +34,7 @@ pub(super) fn print(explained: &Explained) {
     print_rarity(explanation, explained.alarms_per_week);
     outln!("computed    {}", reproduction(explained));
     print_steps(&explanation.steps);
+    print_stuck(&explanation.stuck);
     let fields: Vec<&str> = explanation.causes.iter().map(|cause| cause.field.as_str()).collect();
     let fields = fields.join(", ");
     for view in &explanation.views {
@@ -75,6 +78,16 @@ fn print_steps(steps: &[StepExplanation]) {
     outln!("  {:<width$} {:>8} {:>8} {:>8}", "", "value", "change", "stay");
     for StepExplanation { field, value, change, stay } in steps {
         outln!("  {field:<width$} {value:>8.3} {change:>8.3} {stay:>8.3}");
+    }
+}
+
+fn print_stuck(stuck: &[StuckExplanation]) {
+    if stuck.is_empty() {
+        return;
+    }
+    outln!("\nfields that are stuck: they repeat their value far longer than ever before");
+    for StuckExplanation { field, readings, rarity } in stuck {
+        outln!("  {field}: {readings} readings with this value, rarity {rarity:.3}");
     }
 }
 

@@ -96,6 +96,7 @@ fn example(route: &Route) -> Anomaly {
         high: 48.0,
         direction: Direction::High,
         is_counter: false,
+        repeated: 0,
     };
     Anomaly {
         sensor,

@@ -19,6 +19,7 @@ fn event(sensor: &str, ended: Option<i64>) -> MessageEvent {
         high: 48.0,
         direction: Direction::High,
         is_counter: false,
+        repeated: 0,
     };
     let anomaly = Anomaly {
         sensor: sensor.to_owned(),

@@ -38,6 +38,7 @@ fn event() -> AnomalyRow {
         low: Vec::new(),
         high: Vec::new(),
         counters: Vec::new(),
+        repeated: Vec::new(),
     }
 }
 

@@ -49,6 +49,7 @@ pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
         low: column(|cause| cause.low),
         high: column(|cause| cause.high),
         counters: event.causes.iter().map(|cause| cause.is_counter).collect(),
+        repeated: event.causes.iter().map(|cause| i64::from(cause.repeated)).collect(),
     }
 }
 
@@ -60,14 +61,14 @@ pub(super) async fn upsert_anomalies(
     for row in anomalies {
         sql_query(
             "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions,
-                                    accepted, actual, expected, low, high, counters)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                                    accepted, actual, expected, low, high, counters, repeated)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (sensor, started) DO UPDATE
              SET ended = excluded.ended, peak_at = excluded.peak_at, peak_score = excluded.peak_score,
                  peak_grade = excluded.peak_grade, readings = excluded.readings, fields = excluded.fields,
                  contributions = excluded.contributions, accepted = excluded.accepted, actual = excluded.actual,
                  expected = excluded.expected, low = excluded.low, high = excluded.high,
-                 counters = excluded.counters",
+                 counters = excluded.counters, repeated = excluded.repeated",
         )
         .bind::<BigInt, _>(row.sensor)
         .bind::<Timestamptz, _>(row.started)
@@ -84,6 +85,7 @@ pub(super) async fn upsert_anomalies(
         .bind::<Array<Double>, _>(&row.low)
         .bind::<Array<Double>, _>(&row.high)
         .bind::<Array<Bool>, _>(&row.counters)
+        .bind::<Array<BigInt>, _>(&row.repeated)
         .execute(connection)
         .await?;
     }

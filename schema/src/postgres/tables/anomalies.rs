@@ -23,6 +23,7 @@ diesel::table! {
         low -> Array<Double>,
         high -> Array<Double>,
         counters -> Array<Bool>,
+        repeated -> Array<BigInt>,
     }
 }
 
@@ -60,4 +61,7 @@ pub struct AnomalyRow {
     pub high: Vec<f64>,
     /// Whether each field is a counter: its values are its growth per second.
     pub counters: Vec<bool>,
+    /// How many readings in a row had each field's value, if the anomaly is that it repeats its value far
+    /// longer than ever before; else 0.
+    pub repeated: Vec<i64>,
 }

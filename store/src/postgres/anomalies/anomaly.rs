@@ -99,6 +99,7 @@ fn causes_of(row: &AnomalyRow) -> Vec<Cause> {
             high,
             direction: Direction::of(actual, low, high),
             is_counter: row.counters.get(index).copied().unwrap_or(false),
+            repeated: row.repeated.get(index).copied().and_then(|count| count.try_into().ok()).unwrap_or(0),
         }
     };
     row.fields.iter().enumerate().map(cause).collect()
@@ -122,6 +123,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         low: f64,
         high: f64,
         counter: bool,
+        repeated: u32,
     }
     serializer.collect_seq(causes.iter().map(|cause| ShownCause {
         field: &cause.field,
@@ -131,6 +133,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         low: cause.low,
         high: cause.high,
         counter: cause.is_counter,
+        repeated: cause.repeated,
     }))
 }
 

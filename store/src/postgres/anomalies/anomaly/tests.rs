@@ -17,6 +17,7 @@ fn joined() -> JoinedRow {
         low: vec![40.0],
         high: vec![48.0],
         counters: vec![true],
+        repeated: vec![61],
     };
     JoinedRow {
         anomaly: row,
@@ -34,6 +35,7 @@ fn a_row_becomes_an_anomaly_whose_greatest_cause_stands_first() {
     let [first, second] = &anomaly.causes[..] else { panic!("{anomaly:?}") };
     assert_eq!((first.field.as_str(), first.direction), ("zcr", Direction::Within));
     assert!(first.actual.is_nan() && !first.is_counter && second.is_counter);
+    assert_eq!((first.repeated, second.repeated), (0, 61));
     assert_eq!((second.field.as_str(), second.direction), ("level", Direction::High));
 }
 
