@@ -19,7 +19,9 @@ use thicket_detector::{Detection, DetectorConfig};
 use crate::numbers::rounded;
 use crate::parallel::parallel;
 use crate::series::{Noise, Sensor, alarms};
-use kinds::{KINDS, Kind, Past};
+pub(crate) use kinds::{Kind, Past};
+
+use kinds::KINDS;
 use others::OTHERS;
 
 /// Ten weeks at one reading per minute, for each seed.
@@ -28,6 +30,11 @@ const WEEKS: f64 = 10.0;
 
 /// Rarities are printed for one reading in so many.
 const ONE_IN: [usize; 3] = [10, 100, 1_000];
+
+/// Returns all kinds of calm series.
+pub(crate) fn all_kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().chain(&OTHERS)
+}
 
 /// Measures one configuration, prints three tables, and returns the figures as JSON.
 ///

@@ -13,6 +13,8 @@ pub enum Part {
     Cost,
     /// How many alarms calm series raise, and which outliers are found. Needs no labelled series.
     Calm,
+    /// Which faults of a sensor are found, in the same kinds of series. Needs no labelled series.
+    Faults,
 }
 
 /// Measures how well the profiles of the detector detect on labelled series, and what they cost.

@@ -2,7 +2,8 @@
 //!
 //! - `cli`: the command line. `report`: runs what it asks for.
 //! - `detection`: the figures on labelled series. `cost`: memory, checkpoint and processor time of
-//!   a sensor. `calm`: alarms of series in which nothing happens.
+//!   a sensor. `calm`: alarms of series in which nothing happens. `faults`: which faults are found in
+//!   them.
 //! - `dataset`: the labelled series. `output`: grades and events as files.
 //! - `figures`: the figures of a set. `ranking`: those that need no threshold. `spans`: found spans
 //!   and false alarms. `numbers`: thresholds, medians and rounding.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod cost;
 pub mod dataset;
 pub mod detection;
+pub mod faults;
 pub mod figures;
 pub mod numbers;
 pub mod output;

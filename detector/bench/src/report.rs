@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::{Args, Part};
 use crate::dataset::{self, Series};
-use crate::{calm, cost, detection, profiles};
+use crate::{calm, cost, detection, faults, profiles};
 
 /// Turns the error of a broken pipe into success: the reader of the output, such as `head`, has
 /// closed it.
@@ -41,6 +41,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
         }
         if args.measures(Part::Calm) {
             parts.insert("calm".to_owned(), calm::report(name, config, args.seeds, out)?);
+        }
+        if args.measures(Part::Faults) {
+            parts.insert("faults".to_owned(), faults::report(name, config, args.seeds, out)?);
         }
         figures.insert((*name).to_owned(), parts.into());
         out.flush()?;

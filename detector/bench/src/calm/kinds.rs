@@ -5,17 +5,17 @@ use core::f64::consts::TAU;
 use crate::series::{DAY, HOUR, Noise};
 
 /// A kind of series that has no anomalies.
-pub(super) struct Kind {
-    pub(super) name: &'static str,
-    pub(super) fields: &'static str,
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) fields: &'static str,
     /// Returns the values at a time, in microseconds since 1970.
-    pub(super) values: fn(&mut Past, i64, &mut Noise) -> Vec<f64>,
+    pub(crate) values: fn(&mut Past, i64, &mut Noise) -> Vec<f64>,
 }
 
 /// What a series keeps between readings: its last values or its last noise, the newest first.
-pub(super) type Past = [f64; 4];
+pub(crate) type Past = [f64; 4];
 
-pub(super) const KINDS: [Kind; 16] = [
+pub(super) static KINDS: [Kind; 16] = [
     Kind { name: "normal", fields: "a", values: |_, _, noise| vec![noise.normal()] },
     Kind { name: "exponential", fields: "a", values: |_, _, noise| vec![exponential(noise)] },
     Kind {

@@ -6,7 +6,7 @@ use core::f64::consts::TAU;
 use super::kinds::{Kind, Past, autoregression, exponential, push, wave};
 use crate::series::{DAY, HOUR, Noise};
 
-pub(super) const OTHERS: [Kind; 32] = [
+pub(super) static OTHERS: [Kind; 32] = [
     Kind {
         name: "counts: Poisson, mean 0.05",
         fields: "a",
