@@ -15,7 +15,8 @@
 //!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
 //! A scale also detects a field that is *stuck*: it repeats its value far longer than ever before. A
-//! sensor that has failed often does so.
+//! sensor that has failed often does so. Many fields have one value at which they rest, such as a light
+//! sensor at night. There they are compared with their own rests.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,10 @@ pub(crate) struct Scale {
     run: u32,
     /// The longest row of repetitions that has ended while no anomaly was open.
     longest: u32,
+    /// The coordinate of that row: the one at which the field rests, if there is one.
+    rest: f64,
+    /// The longest row of repetitions of another coordinate.
+    longest_elsewhere: u32,
 }
 
 impl Scale {
@@ -101,6 +106,8 @@ impl Scale {
             held: 0.0,
             run: 0,
             longest: 0,
+            rest: 0.0,
+            longest_elsewhere: 0,
         };
         scale.last = values.last().map_or(0.0, |&value| scale.coordinate(value));
         scale
@@ -125,7 +132,7 @@ impl Scale {
         let coordinate = self.coordinate(value);
         if differ(coordinate, self.last) {
             if learn {
-                self.longest = self.longest.max(self.run);
+                self.learn_run();
             }
             self.run = 0;
         } else {
@@ -133,7 +140,24 @@ impl Scale {
         }
         self.last = coordinate;
         let rarity = -libm::log10(1.0 - self.restless.min(ALWAYS_MOVING)) * f64::from(self.run);
-        self.run >= LEAST_RUN && self.run / 2 > self.longest && rarity >= STUCK
+        self.run >= LEAST_RUN && self.run / 2 > self.longest_here() && rarity >= STUCK
+    }
+
+    /// Learns the row of repetitions that has ended.
+    fn learn_run(&mut self) {
+        if !differ(self.last, self.rest) {
+            self.longest = self.longest.max(self.run);
+        } else if self.run > self.longest {
+            self.longest_elsewhere = self.longest;
+            (self.rest, self.longest) = (self.last, self.run);
+        } else {
+            self.longest_elsewhere = self.longest_elsewhere.max(self.run);
+        }
+    }
+
+    /// Returns the longest row of repetitions that the last value is compared with.
+    fn longest_here(&self) -> u32 {
+        if differ(self.last, self.rest) { self.longest_elsewhere } else { self.longest }
     }
 
     /// Learns the value that was observed last. `rate` is its weight in the running means.
@@ -146,7 +170,7 @@ impl Scale {
     /// Returns how rare it is, as −log10 of a share of readings, that a field that is stuck has repeated
     /// its value for so long: it has not happened in `past` readings.
     pub(crate) fn rarity_of_repetitions(&self, past: u64) -> f64 {
-        let usual = self.longest.max(LEAST_RUN / 2);
+        let usual = self.longest_here().max(LEAST_RUN / 2);
         let doublings = libm::log2(f64::from(self.run) / f64::from(usual)) - 1.0;
         rarity_of_share(0, past) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
     }
@@ -280,6 +304,24 @@ mod tests {
         assert_eq!(is_stuck_at(&mut scale), first);
         scale.observe(10.0, true);
         assert_eq!(is_stuck_at(&mut scale), None);
+    }
+
+    #[test]
+    fn long_rests_at_one_value_do_not_hide_that_the_field_is_stuck_at_another() {
+        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        let mut is_stuck = |value: f64, times: u32| {
+            let is_stuck = (0..times).map(|_| scale.observe(value, true)).last();
+            (0..6).for_each(|i| {
+                scale.observe(f64::from(i), true);
+                scale.learn(0.1);
+            });
+            is_stuck
+        };
+        assert_eq!(is_stuck(0.0, 500), Some(true), "its first night");
+        assert_eq!(is_stuck(0.0, 900), Some(false));
+        assert_eq!(is_stuck(7.0, 100), Some(true));
+        assert_eq!([is_stuck(7.0, 150), is_stuck(8.0, 150)], [Some(false); 2], "another long row");
+        assert_eq!(is_stuck(9.0, 900), Some(true), "rests at 0 are no rows of 9");
     }
 
     #[test]
