@@ -120,7 +120,7 @@ bench-nab: ## Measure how well detectors detect, on 34 labelled series or on the
 bench-detect: ## Measure detection on the labelled series in DETECT=DIR, and what a sensor costs; the last line is JSON (three minutes)
 	@test -n $(call path,$(DETECT)) || { echo 'make bench-detect needs DETECT=DIR, a folder with labelled series of public sets.' >&2; \
 		echo 'detector/bench/README.md says where to get the sets and how to lay them out. Without them:' >&2; \
-		echo '  cargo run --release --locked -p thicket-detector-bench -- --part cost --part calm' >&2; exit 2; }
+		echo '  cargo run --release --locked -p thicket-detector-bench -- --part cost --part calm --part faults' >&2; exit 2; }
 	@cargo run --release --locked -p thicket-detector-bench -- --data $(call path,$(DETECT))
 
 reference: ## Compare the forest with the reference values of the original implementation

@@ -153,12 +153,13 @@ impl State {
         with_means: bool,
     ) -> RarityParts {
         let are_steps = self.steps.are_all_stepwise();
-        let steps = self.steps.rarity().max(self.watch.steps().rarity()).max(self.rarity_of_repetitions());
+        let stepwise = self.steps.rarity().max(self.watch.steps().rarity());
+        let steps = stepwise.max(self.rarity_of_repetitions());
         RarityParts {
             steps,
             views: calibration.rarity(surprise.value(), with_means),
             instantaneous: rarity_of(surprise.instantaneous, false).max(steps),
-            onset: surprise.onset.max(surprise_of(steps, with_means)),
+            onset: surprise.onset.max(surprise_of(stepwise, with_means)),
             is_usual: are_steps && self.steps.is_usual(),
         }
     }

@@ -47,7 +47,8 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
         all[0]["causes"][0],
         json!({
             "field": "b", "share": 0.75, "actual": 71.0, "expected": 44.0, "low": 40.0, "high": 48.0,
-            "counter": false
+            "counter": false,
+            "repeated": 0
         })
     );
     assert_eq!(list(&["--sensor", "site-1/mic*"]).as_array().unwrap().len(), 2);
@@ -137,4 +138,39 @@ async fn the_same_through_http_with_errors_as_json() {
     let (status, answer) = engine.api("GET", "/api/anomalies", None).await;
     assert_eq!(status, 503, "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("postgresql"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_for_dashboards_and_the_command_give_the_same_reason() {
+    let reasons = [
+        ("71, 40, 48, false, 0", "f was 71, expected 40 to 48"),
+        ("71, 40, 48, true, 0", "f grew by 71 a second, expected 40 to 48"),
+        ("-2, 40, 48, true, 0", "f fell by 2 a second, expected to grow by 40 to 48"),
+        ("21.3, 18, 23, false, 61", "f stayed at 21.3 for 61 readings, far longer than before"),
+        ("0, 40, 48, true, 61", "f did not grow for 61 readings, far longer than before"),
+        ("5, 40, 48, true, 61", "f grew by 5 a second for 61 readings, far longer than before"),
+    ];
+    let env = start(config()).await;
+    let id = SensorName::new("a").unwrap().id();
+    env.execute(&format!("INSERT INTO sensors VALUES ({id}, 'a', 1, '{{f}}', now())")).await;
+    for (hour, (values, _)) in reasons.iter().enumerate() {
+        env.execute(&format!(
+            "INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions,
+                                    actual, expected, low, high, counters, repeated)
+             SELECT {id}, at, at, 9, 0.9, 3, '{{f}}', '{{1}}',
+                    ARRAY[actual], ARRAY[low], ARRAY[low], ARRAY[high], ARRAY[counter], ARRAY[repeated]
+             FROM (VALUES ('2026-11-22 {hour:02}:00Z'::timestamptz, {values}))
+                  AS v (at, actual, low, high, counter, repeated)"
+        ))
+        .await;
+    }
+    let expected = reasons.map(|(_, reason)| reason);
+    assert_eq!(env.texts("SELECT why FROM anomaly_events ORDER BY started").await, expected);
+    let listed = env.thicket(&["anomalies", "list"]);
+    let listed = stdout(&listed);
+    for reason in expected {
+        assert!(listed.contains(reason), "{reason}: {listed}");
+    }
+    let repeated = "SELECT repeated::text FROM anomaly_causes ORDER BY started";
+    assert_eq!(env.texts(repeated).await, ["0", "0", "0", "61", "61", "61"]);
 }
