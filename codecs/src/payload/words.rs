@@ -152,11 +152,18 @@ impl Words {
 }
 
 /// Reads a text that is wholly a decimal number; `None` for other texts. A `+`, leading zeros, and a
-/// point at either end are allowed.
+/// point at either end are allowed. An exponent needs a point before it or a sign: `1e203` may be
+/// hexadecimal digits.
 fn number(text: &str) -> Option<Meaning> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     // Rust also reads `inf` and `nan`.
     if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+        return None;
+    }
+    if let Some((mantissa, exponent)) = digits.split_once(['e', 'E'])
+        && !mantissa.contains('.')
+        && !exponent.starts_with(['+', '-'])
+    {
         return None;
     }
     let value: f64 = text.parse().ok()?;
@@ -185,7 +192,9 @@ mod tests {
             ("00052.4071", 52.4071),
             ("+3", 3.0),
             ("-0.5", -0.5),
-            ("1e3", 1_000.0),
+            ("1.5e3", 1_500.0),
+            ("1e+05", 100_000.0),
+            ("1E-7", 1e-7),
             (".5", 0.5),
             ("5.", 5.0),
             ("007", 7.0),
@@ -197,7 +206,14 @@ mod tests {
         {
             assert_eq!(meaning(text), Meaning::Text, "{text}");
         }
-        assert_eq!(meaning("1e999"), Meaning::NotFinite);
+        assert_eq!(meaning("1e+999"), Meaning::NotFinite);
+    }
+
+    #[test]
+    fn an_exponent_without_a_point_or_a_sign_is_a_hexadecimal_digit() {
+        for text in ["01e203", "0e67", "1e2", "-1e2", "5E10", "1e999", "12e3 V"] {
+            assert_eq!(meaning(text), Meaning::Text, "{text}");
+        }
     }
 
     #[test]
