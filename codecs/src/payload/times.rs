@@ -36,7 +36,7 @@ impl Time {
     pub(super) fn read(token: Token<'_>, rules: &PayloadRules, words: &Words) -> Self {
         match token {
             Token::Null => Self::None,
-            Token::Number(number) => Self::from_parsed(parse_epoch(number), number, rules),
+            Token::Number(number) => Self::of_number(number, rules),
             // The same texts as in JSON.
             Token::Float(number) => Self::of_json(&number, rules),
             Token::Unsigned(number) => Self::of_json(&number, rules),
@@ -53,9 +53,14 @@ impl Time {
 
     fn of_json(number: &impl Serialize, rules: &PayloadRules) -> Self {
         match serde_json::to_string(number) {
-            Ok(text) => Self::from_parsed(parse_epoch(&text), &text, rules),
+            Ok(text) => Self::of_number(&text, rules),
             Err(_) => Self::not_a_time("a number"),
         }
+    }
+
+    /// Reads a JSON number. One of fourteen digits is a date and a time.
+    fn of_number(number: &str, rules: &PayloadRules) -> Self {
+        Self::from_parsed(parse_lenient(number, rules.time_zone), number, rules)
     }
 
     fn of_text(text: &str, rules: &PayloadRules, words: &Words) -> Self {
@@ -92,7 +97,9 @@ const MICROS_OF_A_DAY: i64 = 86_400_000_000;
 fn is_before_the_epoch(text: &str) -> bool {
     let text = text.trim();
     let is_year = |year: &str| year.bytes().all(|byte| byte.is_ascii_digit()) && year <= "1970";
-    text.starts_with('-') || (text.contains([':', 'T', 't']) && text.get(..4).is_some_and(is_year))
+    let is_fourteen_digits = text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = is_fourteen_digits || text.contains([':', 'T', 't']);
+    text.starts_with('-') || (is_date && text.get(..4).is_some_and(is_year))
 }
 
 /// Returns the content of a quoted text. If its escapes are wrong, it stays as it is written.

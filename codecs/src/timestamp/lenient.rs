@@ -59,7 +59,7 @@ impl LocalZone {
 /// - RFC 3339, with `T`, `_` or blanks between date and time;
 /// - offsets `+01:00`, `+0100`, `+01`, `Z`, `UTC` and `GMT`, with blanks before them;
 /// - times without seconds, fractions of any length after a point or a comma;
-/// - the basic form `20261122T100000Z`;
+/// - the basic form `20261122T100000Z`, also without the `T`;
 /// - a number since the epoch as [`parse_epoch`] reads it, with blanks around it;
 /// - without an offset: the local time in `zone`, if there is one.
 ///
@@ -74,8 +74,21 @@ pub fn parse_lenient(text: &str, zone: Option<LocalZone>) -> Result<Timestamp, T
     let is_number = number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b',' | b'-' | b'e' | b'E'));
     // A date alone has two signs.
     if is_number && number[..].bytes().filter(|byte| *byte == b'-').count() < 2 && !number.is_empty() {
-        return parse_epoch(&number.replace(',', "."));
+        return match parse_epoch(&number.replace(',', ".")) {
+            // As milliseconds, every number of fourteen digits would lie after the year 2262.
+            Err(error) => match parse_parts(text, number, zone) {
+                Err(TimestampError::NotATime(_)) => Err(error),
+                by_date => by_date,
+            },
+            by_number => by_number,
+        };
     }
+    parse_parts(text, trimmed, zone)
+}
+
+/// Reads a time that is written as date and time. `text` is what the device sent, `trimmed` the same
+/// without blanks around it.
+fn parse_parts(text: &str, trimmed: &str, zone: Option<LocalZone>) -> Result<Timestamp, TimestampError> {
     let parts = Parts::read(trimmed).ok_or_else(|| TimestampError::NotATime(excerpt(text)))?;
     let mut normal = parts.date_and_time();
     match (parts.offset, zone) {
@@ -121,6 +134,7 @@ impl<'t> Parts<'t> {
         let (day, rest) = digits(separator(rest, '-')?, 2)?;
         let rest = match rest.strip_prefix(['T', 't', '_']) {
             Some(rest) => rest,
+            None if !extended && digits(rest, 6).is_some() => rest,
             None => rest.strip_prefix(' ')?.trim_start(),
         };
         let (hour, rest) = digits(rest, 2)?;

@@ -111,3 +111,22 @@ fn times_beyond_the_last_year_are_refused() {
         );
     }
 }
+
+#[test]
+fn fourteen_digits_are_a_local_date_and_time_also_as_a_number() {
+    for written in ["20261122110000", r#""20261122110000""#] {
+        let payload = format!(r#"{{"ts":{written},"a":1}}"#);
+        let berlin =
+            PayloadRules { time_zone: Some("Europe/Berlin".parse().unwrap()), ..PayloadRules::default() };
+        assert_eq!(time(berlin, &payload), Ok(Some(TEN_O_CLOCK)), "{payload}");
+        let error = by_default(&payload).unwrap_err().to_string();
+        assert!(error.contains("mqtt.time_zone"), "{error}");
+    }
+    let berlin =
+        PayloadRules { time_zone: Some("Europe/Berlin".parse().unwrap()), ..PayloadRules::default() };
+    for no_time in ["19700101000000", "20000101000000"] {
+        let payload = format!(r#"{{"ts":"{no_time}","a":1}}"#);
+        assert_eq!(time(berlin.clone(), &payload), Ok(None), "{payload}");
+        assert_eq!(by_default(&payload), Ok(None), "{payload}");
+    }
+}

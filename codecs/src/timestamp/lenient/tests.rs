@@ -32,6 +32,9 @@ fn offsets_are_read_in_every_spelling() {
         "20261122T100000Z",
         "20261122T1000+0000",
         "20261122T110000+01:00",
+        "20261122100000Z",
+        "20261122110000+0100",
+        "20261122090000-0100",
     ] {
         assert_eq!(micros(text), TEN_O_CLOCK, "{text}");
     }
@@ -58,10 +61,27 @@ fn a_time_without_an_offset_needs_a_zone() {
     let error = parse_lenient("2026-11-22T11:00:00", None).unwrap_err();
     assert_eq!(error, TimestampError::NoZone("2026-11-22T11:00:00".to_owned()));
     assert!(error.to_string().contains("mqtt.time_zone"), "{error}");
-    for text in ["2026-11-22T11:00:00", "2026-11-22 11:00", "2026-11-22T11:00:00.000", "20261122T110000"] {
+    for text in [
+        "2026-11-22T11:00:00",
+        "2026-11-22 11:00",
+        "2026-11-22T11:00:00.000",
+        "20261122T110000",
+        "20261122110000",
+        " 20261122110000,0",
+    ] {
         assert_eq!(parse_lenient(text, Some(berlin())), Ok(Timestamp(TEN_O_CLOCK)), "{text}");
     }
     assert_eq!(parse_lenient("2026-11-22T10:00:00Z", Some(berlin())), Ok(Timestamp(TEN_O_CLOCK)));
+}
+
+#[test]
+fn fourteen_digits_that_are_no_date_are_a_number_out_of_range() {
+    for text in ["99999999999999", "20261322110000", "00000000000001e13"] {
+        let error = parse_lenient(text, Some(berlin())).unwrap_err();
+        assert_eq!(error, TimestampError::OutOfRange(text.to_owned()));
+    }
+    let error = parse_lenient("20261122110000", None).unwrap_err();
+    assert_eq!(error, TimestampError::NoZone("20261122110000".to_owned()));
 }
 
 #[test]
