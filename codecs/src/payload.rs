@@ -14,12 +14,12 @@
 //!
 //! Two paths lead to the same reading: [`object`] for flat objects, [`walk`] for all others.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
+mod bare;
 mod compiled;
 mod error;
 mod labels;
@@ -52,7 +52,6 @@ pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
 pub(crate) use walk::{MAX_EXACT, is_storable, value_of};
 use walk::{Stop, Walk, Walked};
-use words::Meaning;
 pub use words::WORDS;
 
 /// The outcome of each reading of a message, or the error of the whole message.
@@ -138,7 +137,7 @@ impl PayloadDecoder {
             None => Err(PayloadError::Empty),
             Some(b'{') => self.object(&mut scratch, &text, left_out),
             Some(b'[') => self.array(&mut scratch, &text, left_out),
-            Some(_) => Ok(vec![Ok(self.bare_value(&mut scratch, &text.text)?)]),
+            Some(_) => Ok(vec![Ok(bare::value(&mut scratch, &text.text, &self.compiled.words)?)]),
         }
     }
 
@@ -353,35 +352,6 @@ impl PayloadDecoder {
             }
         }
         Ok(outcomes)
-    }
-
-    fn bare_value(&self, scratch: &mut Scratch, text: &str) -> Result<Measurement, PayloadError> {
-        let field = || "value".to_owned();
-        let (text, error) = match serde_json::from_str::<&RawValue>(text).map(RawValue::get) {
-            Ok(number) if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                return match value_of(number) {
-                    Ok(value) => scratch.bare(value),
-                    Err(LeftOutReason::NotFinite) => Err(PayloadError::NotFinite { field: field() }),
-                    Err(reason) => Err(PayloadError::no_field(&[LeftOut { path: field(), reason }])),
-                };
-            }
-            Ok(quoted) if quoted.starts_with('"') => (times::unquoted(quoted), PayloadError::NotAReading),
-            Ok(word) => (Cow::Borrowed(word), PayloadError::NotAReading),
-            Err(_) if text.starts_with(char::is_alphabetic) => {
-                (Cow::Borrowed(text), PayloadError::plain_text(text))
-            }
-            Err(error) => (Cow::Borrowed(text), PayloadError::malformed(&error)),
-        };
-        match self.compiled.words.meaning(&text) {
-            // These two tell of the connection, not of a measurement.
-            Meaning::Number(_)
-                if ["online", "offline"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
-            {
-                Err(error)
-            }
-            Meaning::Number(value) => scratch.bare(value),
-            _ => Err(error),
-        }
     }
 }
 

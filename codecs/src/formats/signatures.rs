@@ -2,7 +2,7 @@
 
 use thicket_schema::text::excerpt;
 
-use crate::payload::without_mark;
+use crate::payload::{trim_end, without_mark};
 
 /// The first level of the topics of Sparkplug B.
 const SPARKPLUG_NAMESPACE: &str = "spBv1.0/";
@@ -48,8 +48,9 @@ pub(super) fn by_magic(payload: &[u8]) -> Option<String> {
 
 /// Returns the name of the format that the structure of the payload suggests.
 pub(super) fn by_structure(payload: &[u8]) -> Option<String> {
-    let name = if is_text(payload) {
-        return text_format(std::str::from_utf8(payload).ok()?);
+    let text = trim_end(payload);
+    let name = if is_text(text) {
+        return text_format(std::str::from_utf8(text).ok()?);
     } else if is_utf16(payload) {
         "text in UTF-16"
     } else if is_bson(payload) {
@@ -69,7 +70,7 @@ pub(super) fn by_structure(payload: &[u8]) -> Option<String> {
 }
 
 /// Whether the payload is UTF-8 without control characters other than white space.
-pub(super) fn is_text(payload: &[u8]) -> bool {
+fn is_text(payload: &[u8]) -> bool {
     let is_binary = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
     std::str::from_utf8(payload).is_ok() && !payload.iter().any(is_binary)
 }

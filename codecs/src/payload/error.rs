@@ -130,11 +130,23 @@ impl PayloadError {
     }
 
     /// The error of a payload that is a plain text, such as `no error`.
-    pub(super) fn plain_text(text: &str) -> Self {
+    pub(super) fn plain_text(text: &str, is_number_with_comma: bool) -> Self {
         let text = excerpt(text);
-        Self::MalformedJson {
-            detail: format!("the text {text:?} is no number; mqtt.words gives a word its value"),
-        }
+        let advice = if is_number_with_comma {
+            "mqtt.decimal_comma = true reads the comma as the decimal sign"
+        } else {
+            "mqtt.words gives a word its value"
+        };
+        Self::MalformedJson { detail: format!("the text {text:?} is no number; {advice}") }
+    }
+
+    /// The error of a payload that is a word for no value, such as `nan`.
+    pub(super) fn no_value(text: &str) -> Self {
+        let text = excerpt(text);
+        let detail = format!(
+            "the text {text:?} says that the sensor has no value now; mqtt.ignore passes over such messages"
+        );
+        Self::MalformedJson { detail }
     }
 
     pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Self {

@@ -25,6 +25,9 @@ pub enum LeftOutReason {
     /// A text that is neither a number nor a word with a value.
     #[error("is the text {0}; mqtt.words gives a word its value")]
     Text(String),
+    /// A text that is a number if a comma is the decimal sign.
+    #[error("is the text {0}; mqtt.decimal_comma = true reads its comma as the decimal sign")]
+    DecimalComma(String),
     /// `null`, an empty text, NaN, an infinity, or a word for no value.
     #[error("has no value now")]
     Missing,

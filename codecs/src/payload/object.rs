@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use thicket_schema::Timestamp;
+use thicket_schema::text::excerpt;
+use thicket_schema::{FieldSetError, Timestamp};
 
 use super::error::PayloadError;
 use super::shapes::Shapes;
@@ -59,7 +60,11 @@ impl Scratch {
 
     /// Returns the measurement of the fields that the slow path found.
     pub(super) fn walked(&mut self, ts: Option<Timestamp>) -> Result<Measurement, PayloadError> {
-        let (fields, values) = self.shapes.sort(&self.found.names, &self.found.values)?;
+        let sorted = self.shapes.sort(&self.found.names, &self.found.values);
+        let (fields, values) = sorted.map_err(|error| match self.found.name_with_line_feed() {
+            Some(name) => FieldSetError::ControlCharacter { character: '\n', name: excerpt(name) }.into(),
+            None => error,
+        })?;
         Ok(Measurement { device: None, offset_micros: 0, ts, fields, values, labels: Vec::new() })
     }
 

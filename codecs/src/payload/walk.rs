@@ -67,6 +67,13 @@ impl Found {
         self.ends.push((self.names.len(), is_plain));
     }
 
+    /// Returns the first name that has a line feed itself.
+    pub(super) fn name_with_line_feed(&self) -> Option<&str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| end + 1));
+        let mut names = starts.zip(&self.ends).map(|(start, (end, _))| &self.names[start..*end]);
+        names.find(|name| name.contains('\n'))
+    }
+
     fn truncate(&mut self, count: usize) {
         self.values.truncate(count);
         self.ends.truncate(count);
@@ -350,10 +357,12 @@ impl<'w, 't, S: Source<'t>> Walk<'w, 't, S> {
             Meaning::Missing => Err(LeftOutReason::Missing),
             Meaning::Identifier => Err(LeftOutReason::Identifier),
             Meaning::NotFinite => Err(LeftOutReason::NotFinite),
-            Meaning::Text => Err(LeftOutReason::Text(match self.left_out {
-                Some(_) => format!("{:?}", excerpt(text)),
-                None => String::new(),
-            })),
+            Meaning::Text if self.left_out.is_none() => Err(LeftOutReason::Text(String::new())),
+            Meaning::Text => {
+                let shown = format!("{:?}", excerpt(text));
+                let has_comma = self.compiled.words.is_number_with_comma(text);
+                Err(if has_comma { LeftOutReason::DecimalComma(shown) } else { LeftOutReason::Text(shown) })
+            }
         }
     }
 

@@ -124,15 +124,20 @@ impl Words {
             None => match self.value(text) {
                 Some(value) if value.is_finite() => Meaning::Number(value),
                 Some(_) => Meaning::Missing,
-                None => self.written_otherwise(text),
+                None => self.written(text, self.decimal_comma),
             },
         }
     }
 
+    /// Returns whether a text would be a number if a decimal comma were allowed.
+    pub(super) fn is_number_with_comma(&self, text: &str) -> bool {
+        !self.decimal_comma && matches!(self.written(text.trim(), true), Meaning::Number(_))
+    }
+
     /// Reads a number with its unit, or with a decimal comma.
-    fn written_otherwise(&self, text: &str) -> Meaning {
+    fn written(&self, text: &str, decimal_comma: bool) -> Meaning {
         let number_alone = if self.units { without_unit(text) } else { None };
-        let with_point = if self.decimal_comma { with_point(number_alone.unwrap_or(text)) } else { None };
+        let with_point = if decimal_comma { with_point(number_alone.unwrap_or(text)) } else { None };
         let written = with_point.as_deref().or(number_alone);
         written.and_then(number).unwrap_or(Meaning::Text)
     }

@@ -26,6 +26,7 @@ fn ordinary_text_has_no_name() {
     for text in ["Online", "21,5", "ON", "{'a':1}", "a: 1", "x=1", "hello, world", "21.5 C", ""] {
         assert_eq!(by_content(text.as_bytes()), None, "{text}");
     }
+    assert_eq!(by_content(b"1795856000.123:12.5\0"), None, "NULs at the end cost nothing");
     assert_eq!(by_content(b"21.5,40,7\n22,41,8").as_deref(), Some(SEPARATED_VALUES));
     assert_eq!(by_content(b"<!DOCTYPE html><p>").as_deref(), Some("HTML"));
     assert_eq!(by_content("\u{feff}<a/>".as_bytes()).as_deref(), Some("XML"));
