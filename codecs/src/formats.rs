@@ -6,7 +6,7 @@
 //! | JSON lines | several lines, of which the first is a JSON object |
 //! | `SenML` | an array of records that RFC 8428 explains and plain JSON does not |
 //! | line protocol | text that is not JSON, and whose first line follows the rules |
-//! | CBOR, `MessagePack` | not text; the whole payload is one map or array with texts as keys |
+//! | CBOR, `MessagePack` | not text; the whole payload is one map or array of maps with texts as keys |
 //! | gzip, zstd around any of them | the first bytes |
 //! | CSV | not recognised; its columns must be configured |
 //!
@@ -144,8 +144,9 @@ type Report = Option<Vec<LeftOut>>;
 /// What became of a binary payload in one format.
 struct Recognised {
     read: Read,
-    /// Whether the payload is a map or an array, and has texts as keys. A short message of another
-    /// format can be, by chance, a number or a map from integers to numbers.
+    /// Whether the payload is a map, or an array with one, and has texts as keys. A short message of
+    /// another format can be, by chance, a number, a list of numbers or a map from integers to
+    /// numbers.
     is_certain: bool,
 }
 
@@ -353,7 +354,8 @@ impl FormatDecoder {
 
     /// Decodes a payload in a binary format that was rewritten as JSON.
     fn of_json(&self, json: &Json, format: Format, report: &mut Report) -> Recognised {
-        let is_container = json.text.starts_with(['{', '[']);
+        // An array without an object is at most a list of numbers.
+        let is_container = json.text.starts_with(['{', '[']) && json.text.contains('{');
         let outcome = self::json(&self.transcoded, json.text.as_bytes(), report);
         Recognised { read: Read::of(format, outcome), is_certain: is_container && !json.has_integer_keys }
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `{"ts":"2026-11-22T10:00:00Z","laeq_db":52.31,"zcr":0.08}` | one, of two fields |
 //! | `[{"ts":1795341600,"laeq_db":52.31},{"ts":1795341601,"laeq_db":52.4}]` | one per object |
+//! | `[21.5,48]` | one, of the fields `value.0` and `value.1` |
 //! | `21.5` | one, of the field `value`, without a timestamp |
 //!
 //! In an object, every member that is a number is a field, also in nested objects: its name is its
@@ -318,7 +319,30 @@ impl PayloadDecoder {
             Err(error) => lists::array(&whole.text, |word| self.compiled.knows_bare(word))
                 .map_err(|_| whole.replaced.clone().unwrap_or_else(|| PayloadError::malformed(&error)))?,
         };
+        if !elements.is_empty() && !has_object(&elements) {
+            return Ok(vec![Ok(self.numbers(scratch, whole, left_out)?)]);
+        }
         self.elements(scratch, whole, elements, &self.compiled, left_out)
+    }
+
+    /// Reads a payload that is an array of numbers, as the same array is read as the member `value`.
+    fn numbers(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Result<Measurement, PayloadError> {
+        let object = format!("{{\"value\":{}}}", whole.text);
+        let mut own = Vec::new();
+        let read = self.walk(scratch, whole, &object, &self.of_elements, Some(&mut own));
+        let refused = own.iter().find(|member| member.path == "value").map(|array| array.reason.clone());
+        if let Some(left_out) = left_out {
+            left_out.append(&mut own);
+        }
+        read.map_err(|error| match (error, refused) {
+            (PayloadError::NoNumericField { .. }, Some(reason)) => PayloadError::NoReadingInArray(reason),
+            (error, _) => error,
+        })
     }
 
     /// Reads the elements of an array, each of them a message.
@@ -332,6 +356,9 @@ impl PayloadDecoder {
     ) -> Decoded {
         if elements.is_empty() {
             return Err(PayloadError::Empty);
+        }
+        if !has_object(&elements) {
+            return Err(PayloadError::NotAReading);
         }
         if elements.len() > self.limits.max_readings {
             let (readings, limit) = (elements.len(), self.limits.max_readings);
@@ -353,6 +380,11 @@ impl PayloadDecoder {
         }
         Ok(outcomes)
     }
+}
+
+/// Whether an element of an array is an object. If none is, no element can be a reading.
+fn has_object(elements: &[&str]) -> bool {
+    elements.iter().any(|element| element.starts_with('{'))
 }
 
 #[cfg(test)]

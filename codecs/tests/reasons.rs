@@ -24,7 +24,7 @@ fn errors_of_topics_and_payloads_have_their_reasons() {
     assert_eq!(payload_reason(r#"{"a":1,"ts":"now"}"#), Reason::BadTimestamp);
     let members: Vec<String> = (0..65).map(|n| format!(r#""f{n}":1"#)).collect();
     assert_eq!(payload_reason(&format!("{{{}}}", members.join(","))), Reason::TooManyFields);
-    assert_eq!(payload_reason(&format!("[{}1]", "1,".repeat(1_000))), Reason::TooManyReadings);
+    assert_eq!(payload_reason(&format!("[{}{{}}]", "{},".repeat(1_000))), Reason::TooManyReadings);
     assert_eq!(payload_reason(r#"{"":1}"#), Reason::BadFieldName);
     assert_eq!(payload_reason("null"), Reason::NotAReading);
 

@@ -155,6 +155,15 @@ fn integers_as_keys_need_the_format_by_name() {
 }
 
 #[test]
+fn a_binary_array_of_numbers_needs_the_format_by_name() {
+    for (format, payload) in [(Format::Messagepack, messagepack("[1,2,3]")), (Format::Cbor, cbor("[1,2,3]"))]
+    {
+        assert!(refusal("s", &payload).contains("mqtt.format"));
+        assert_eq!(show(&decoder(format).decode("s", &payload)), ["@0 value.0=1 value.1=2 value.2=3"]);
+    }
+}
+
+#[test]
 fn a_compressed_payload_is_read_as_what_it_holds() {
     let line = "m,a=b x=1i 1795345200";
     let packs = [PLAIN.as_bytes().to_vec(), cbor(PLAIN), messagepack(PLAIN), line.as_bytes().to_vec()];

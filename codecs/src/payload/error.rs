@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSetError, Reason};
 
-use super::left_out::LeftOut;
+use super::left_out::{LeftOut, LeftOutReason};
 use crate::timestamp::TimestampError;
 
 /// Why a payload, or one element of an array, is not a measurement.
@@ -83,6 +83,9 @@ pub enum PayloadError {
     /// The payload, or the element, is JSON but not a reading.
     #[error("not a reading; send an object of numbers, an array of such objects, or a number")]
     NotAReading,
+    /// The payload is an array, and neither of objects nor of numbers that can be fields.
+    #[error("the payload {0}; send an object of numbers, an array of such objects, or a number")]
+    NoReadingInArray(LeftOutReason),
     /// The payload has a format that is read, but does not follow its rules.
     #[error("malformed {format}: {detail}")]
     Malformed {
@@ -177,7 +180,7 @@ impl From<&PayloadError> for Reason {
             PayloadError::TooManyFields { .. } => Self::TooManyFields,
             PayloadError::TooManyReadings { .. } => Self::TooManyReadings,
             PayloadError::BadFieldName(_) => Self::BadFieldName,
-            PayloadError::NotAReading => Self::NotAReading,
+            PayloadError::NotAReading | PayloadError::NoReadingInArray(_) => Self::NotAReading,
             PayloadError::Malformed { .. } => Self::MalformedPayload,
             PayloadError::UnknownFormat { .. } => Self::UnknownFormat,
             PayloadError::NoBirth { .. } => Self::NoBirth,

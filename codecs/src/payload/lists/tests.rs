@@ -108,3 +108,30 @@ fn numbers_with_units_and_decimal_commas_are_read_in_nested_and_flat_objects() {
         ["@arrival a=21.5"]
     );
 }
+
+#[test]
+fn a_topmost_array_of_numbers_is_one_reading_as_a_member_is() {
+    let read = |payload: &str| show(PayloadRules::default(), payload);
+    assert_eq!(read("[21.5,null,-3]"), ["@arrival value.0=21.5 value.2=-3"]);
+    assert_eq!(read(" [ 1 , NaN, 2 ]\n"), ["@arrival value.0=1 value.2=2"]);
+    let sixteen = format!("[{}null]", "null,".repeat(14) + "7,");
+    assert_eq!(read(&sixteen), ["@arrival value.14=7"]);
+    let excludes = PayloadRules { exclude: vec!["value.1".to_owned()], ..PayloadRules::default() };
+    assert_eq!(show(excludes, "[1,2]"), ["@arrival value.0=1"]);
+    assert_eq!(below("data?", "[1,2]"), ["@arrival value.0=1 value.1=2"]);
+}
+
+#[test]
+fn an_array_without_an_object_is_one_dead_letter() {
+    let read = |payload: &str| show(PayloadRules::default(), payload);
+    let long = format!("[{}1]", "1,".repeat(16));
+    for payload in [&*long, r#"[1,"a"]"#, r#"["a","b"]"#, "[[1,2],[3,4]]", "[true,1]"] {
+        assert_eq!(read(payload), ["not_a_reading"], "{payload}");
+    }
+    assert_eq!(read("[null,null]"), ["no_numeric_field"]);
+    assert_eq!(read("[1,oops]"), ["malformed_json"]);
+    assert_eq!(read(r#"[{"a":1},7]"#), ["@arrival a=1", "not_a_reading"], "each has its own outcome");
+    assert_eq!(below("d", r#"{"d":[1,2,3]}"#), ["not_a_reading"]);
+    let error = PayloadDecoder::default().decode(long.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("more than 16 numbers"), "{error}");
+}
