@@ -7,11 +7,13 @@
 //!
 //! - [`topic`]: from an MQTT topic to the sensor's name.
 //! - [`sensor`]: from a topic and a payload to the sensor's name.
+//! - [`name`]: joins the parts of that name, and escapes what it cannot have.
 //! - [`payload`]: from a JSON payload to measurements, within limits.
 //! - [`formats`]: the other formats, and which format a payload has.
 //! - [`timestamp`]: RFC 3339, its relatives, local times and epoch numbers, read exactly.
 
 pub mod formats;
+pub mod name;
 pub mod payload;
 pub mod sensor;
 pub mod timestamp;
@@ -19,6 +21,7 @@ pub mod topic;
 
 pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugRules, SparkplugTopic};
 pub use formats::{Explanation, Format, FormatDecoder};
+pub use name::NameText;
 pub use payload::{
     CsvRules, LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits,
     PayloadRules,

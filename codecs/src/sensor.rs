@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `{topic.1}` | a level of the topic; the first level is `{topic.0}` |
 //! | `{device}` | what a topic template captures under this name |
-//! | `{deviceInfo.devEui}` | the member of the payload at this path |
+//! | `{deviceInfo.devEui}` | the member of the payload at this path, escaped as [`name`](crate::name) says |
 //! | other text | itself |
 
 use std::fmt;
+
+use crate::name::NameText;
 
 /// Why a text is not a sensor template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,13 +113,13 @@ impl SensorTemplate {
         self.parts.iter().any(|part| matches!(part, Part::Captured(_)))
     }
 
-    /// Returns the name that the template makes of a message. The name may not be a valid name of
-    /// a sensor.
+    /// Returns the name that the template makes of a message. It may not be a valid name of a
+    /// sensor.
     ///
     /// # Errors
     /// Returns the first part that the message lacks.
-    pub fn name(&self, message: NameParts<'_>) -> Result<String, MissingPart> {
-        let mut name = String::new();
+    pub fn name(&self, message: NameParts<'_>) -> Result<NameText, MissingPart> {
+        let mut name = NameText::default();
         for part in &self.parts {
             let text = match part {
                 Part::Text(text) => Some(text.as_str()),
@@ -129,7 +131,11 @@ impl SensorTemplate {
                 Part::Member(index) => message.members.get(*index).and_then(Option::as_deref),
             };
             let missing = || MissingPart { template: self.template.clone(), part: self.describe(part) };
-            name.push_str(text.ok_or_else(missing)?);
+            let text = text.ok_or_else(missing)?;
+            match part {
+                Part::Member(_) => name.push_of_payload(text),
+                _ => name.push(text),
+            }
         }
         Ok(name)
     }
@@ -161,7 +167,7 @@ mod tests {
         let captured = [("site", "north")];
         let message =
             NameParts { topic: "application/7/event/up", captured: Some(&captured), members: &members };
-        template.name(message).map_err(|error| error.to_string())
+        template.name(message).map(NameText::finish).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use thicket_codecs::formats::sparkplug::{BirthChange, RebirthRequest};
 use thicket_codecs::{
-    BirthLimits, Format, FormatDecoder, Measurement, NameParts, OnBadTime, PayloadError, PayloadLimits,
-    PayloadRules, SensorTemplate, SparkplugDecoder, SparkplugRules, SparkplugTopic, TopicTemplates,
+    BirthLimits, Format, FormatDecoder, Measurement, NameParts, NameText, OnBadTime, PayloadError,
+    PayloadLimits, PayloadRules, SensorTemplate, SparkplugDecoder, SparkplugRules, SparkplugTopic,
+    TopicTemplates,
 };
 use thicket_schema::{DeadLetter, Item, PartitionId, Reading, Reason, Record, SensorName, Timestamp};
 
@@ -315,7 +316,7 @@ impl Subscription {
         let name = self.options.sensor.as_ref().and_then(|template| {
             let captured = self.options.templates.captures(message.topic);
             let parts = NameParts { topic: message.topic, captured: captured.as_deref(), members: &[] };
-            template.name(parts).ok()
+            Some(template.name(parts).ok()?.finish())
         });
         let sensor = match SensorName::new(&name.unwrap_or_else(|| topic.source())) {
             Ok(sensor) => sensor,
@@ -344,7 +345,7 @@ impl Subscription {
         of_topic: Option<&SensorName>,
         measurement: &Measurement,
     ) -> Result<SensorName, Item> {
-        let name = match (&self.options.sensor, of_topic) {
+        let mut name = match (&self.options.sensor, of_topic) {
             (Some(template), _) => {
                 let captured = self.options.templates.captures(message.topic);
                 let parts = NameParts {
@@ -356,13 +357,21 @@ impl Subscription {
                 name.map_err(|missing| message.dead_letter(Reason::NoSensor, &missing.to_string()))?
             }
             (None, Some(sensor)) if measurement.device.is_none() => return Ok(sensor.clone()),
-            (None, sensor) => sensor.map(SensorName::to_string).unwrap_or_default(),
+            (None, sensor) => {
+                let mut name = NameText::default();
+                name.push(sensor.map(SensorName::as_str).unwrap_or_default());
+                name
+            }
         };
-        let name = match &measurement.device {
-            Some(device) => format!("{name}/{device}"),
-            None => name,
-        };
-        SensorName::new(&name).map_err(|error| message.dead_letter(Reason::BadSensorName, &error.to_string()))
+        if let Some(device) = &measurement.device {
+            name.push("/");
+            // Without a name it is no device: the slash stays, and the name is refused.
+            if !device.is_empty() {
+                name.push_of_payload(device);
+            }
+        }
+        SensorName::new(&name.finish())
+            .map_err(|error| message.dead_letter(Reason::BadSensorName, &error.to_string()))
     }
 
     fn item(

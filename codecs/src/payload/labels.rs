@@ -12,7 +12,7 @@ use super::times::unquoted;
 ///
 /// A path is a list of names joined by points. A member whose own name has points is found too. A
 /// path that ends with `.*` stands for all members of an object with a text or a number, sorted by
-/// name: `core=0,host=north`.
+/// name: `core=0,host=north`. It is empty if the object has none.
 pub(super) fn read(object: &str, paths: &[String]) -> Vec<Option<Box<str>>> {
     paths.iter().map(|path| member(object, path)).collect()
 }
@@ -26,8 +26,7 @@ fn member(object: &str, path: &str) -> Option<Box<str>> {
     let Some(parent) = path.strip_suffix(".*") else { return text(find(object, path)?) };
     let members = members(find(object, parent)?)?;
     let pairs = members.iter().filter_map(|(name, json)| Some(format!("{name}={}", text(json)?)));
-    let joined = pairs.collect::<Vec<_>>().join(",");
-    (!joined.is_empty()).then(|| joined.into())
+    Some(pairs.collect::<Vec<_>>().join(",").into())
 }
 
 /// Returns the JSON of the member at a path.
@@ -102,5 +101,14 @@ mod tests {
             assert_eq!(one(object, path), None, "{path}");
         }
         assert_eq!(one("21.5", "a"), None);
+    }
+
+    #[test]
+    fn an_object_without_texts_stands_for_an_empty_text() {
+        assert_eq!(one(r#"{"tags":{}}"#, "tags.*").as_deref(), Some(""));
+        assert_eq!(one(r#"{"tags":{"a":null}}"#, "tags.*").as_deref(), Some(""));
+        for object in ["{}", r#"{"tags":null}"#, r#"{"tags":5}"#] {
+            assert_eq!(one(object, "tags.*"), None, "{object}");
+        }
     }
 }

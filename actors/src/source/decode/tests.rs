@@ -98,6 +98,62 @@ fn each_record_has_the_partition_of_its_sensor() {
     assert_eq!(partitions, [sensor.partition(8), sensor.partition(8)]);
 }
 
+/// The names of the sensors of a message, or the reasons of its dead letters.
+fn names_of(template: &str, rules: PayloadRules, payload: &str) -> Vec<String> {
+    let mut options = subscription("up/#", "up/{device...}");
+    options.sensor = Some(SensorTemplate::parse(template, &["device"]).unwrap());
+    options.rules = rules;
+    let records = decoder_of(vec![options]).decode(message("up/a%2B", &Bytes::from(payload.to_owned())));
+    let of_item = |item: Item| match item {
+        Item::Reading(reading) => reading.sensor.to_string(),
+        Item::DeadLetter(letter) => letter.reason.to_string(),
+        Item::Control(_) => panic!("a message is no control entry"),
+    };
+    records.into_iter().map(|(_, record)| of_item(record.item)).collect()
+}
+
+#[test]
+fn texts_of_a_payload_name_sensors_whatever_characters_they_have() {
+    let plain = PayloadRules::default;
+    for (member, sensor) in [
+        ("/", "%2F"),
+        ("/var/log", "%2Fvar/log"),
+        ("Plant #2", "Plant %232"),
+        ("a+b 50%", "a%2Bb 50%"),
+        ("50%25", "50%2525"),
+        ("coap://host/", "coap:%2F%2Fhost%2F"),
+    ] {
+        let payload = format!(r#"{{"x":1,"id":"{member}"}}"#);
+        assert_eq!(names_of("{id}", plain(), &payload), [sensor], "{member}");
+        let within = sensor.replacen("%2Fvar", "/var", 1);
+        assert_eq!(names_of("n-{id}", plain(), &payload), [format!("n-{within}")], "{member}");
+    }
+    let tags = r#"{"x":1,"name":"disk","tags":{"path":"/","fs":"a#"}}"#;
+    assert_eq!(names_of("{name}/{tags.*}", plain(), tags), ["disk/fs=a%23,path=%2F"]);
+    assert_eq!(names_of("{device}/{id}", plain(), r#"{"x":1,"id":"+"}"#), ["a%2B/%2B"], "topics stay");
+    let devices = PayloadRules { device_keys: true, ..plain() };
+    let payload = r#"{"Dev #2":{"x":1},"/b/":{"x":1}}"#;
+    assert_eq!(names_of("{device}", devices, payload), ["a%2B/Dev %232", "a%2B/%2Fb%2F"]);
+    let devices = PayloadRules { device_keys: true, ..plain() };
+    assert_eq!(names_of("{device}", devices, r#"{"":{"x":1}}"#), ["bad_sensor_name"]);
+    let lines = "disk,path=/ free=1\nping,url=http://a.b/c free=1";
+    assert_eq!(
+        names_of("{device}", plain(), lines),
+        ["a%2B/disk,path=%2F", "a%2B/ping,url=http:%2F%2Fa.b/c"]
+    );
+}
+
+#[test]
+fn an_object_without_tags_costs_its_slash() {
+    let payload = r#"{"x":1,"name":"disk","tags":{}}"#;
+    assert_eq!(names_of("{name}/{tags.*}", PayloadRules::default(), payload), ["disk"]);
+    assert_eq!(names_of("{tags.*}/{name}", PayloadRules::default(), payload), ["disk"]);
+    assert_eq!(names_of("n/{tags.*}/{name}", PayloadRules::default(), payload), ["n/disk"]);
+    assert_eq!(names_of("{tags.*}", PayloadRules::default(), payload), ["bad_sensor_name"]);
+    let payload = r#"{"x":1,"name":"disk"}"#;
+    assert_eq!(names_of("{name}/{tags.*}", PayloadRules::default(), payload), ["no_sensor"]);
+}
+
 #[test]
 fn readings_of_several_devices_go_to_the_partitions_of_their_sensors() {
     let payload = Bytes::from_static(b"cpu,core=0 load=1 1700000000\ncpu,core=1 load=2 1700000000");
@@ -119,7 +175,7 @@ fn readings_of_several_devices_go_to_the_partitions_of_their_sensors() {
 
 #[test]
 fn a_device_that_is_no_sensor_name_is_a_dead_letter_and_the_others_live() {
-    let records = decode("cpu,core=+ load=1\ncpu,core=1 load=2");
+    let records = decode("cpu,core=\u{1} load=1\ncpu,core=1 load=2");
     assert_eq!(reasons(&records), ["bad_sensor_name"]);
     assert_eq!(records.len(), 2);
 }
