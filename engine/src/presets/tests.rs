@@ -83,17 +83,25 @@ fn zigbee2mqtt() {
         ["ignored"]
     );
     assert_eq!(preset("zigbee2mqtt", "zigbee2mqtt/bridge/info", r#"{"version":"2.1"}"#), ["ignored"]);
+    for name in ["a", "a/b", "a/b/c", "a/b/c/d"] {
+        for end in ["set", "set/state", "get", "get/state", "availability"] {
+            let topic = format!("zigbee2mqtt/{name}/{end}");
+            assert_eq!(preset("zigbee2mqtt", &topic, r#"{"state":"ON"}"#), ["ignored"], "{topic}");
+        }
+        let read = preset("zigbee2mqtt", &format!("zigbee2mqtt/{name}"), r#"{"state":"ON"}"#);
+        assert_eq!(read, [format!("{name} state=1 now")]);
+    }
 }
 
 #[test]
 fn esphome() {
     assert_eq!(
         preset("esphome", "greenhouse/sensor/air_temp/state", "21.53"),
-        ["greenhouse/air_temp value=21.53 now"]
+        ["greenhouse/sensor/air_temp value=21.53 now"]
     );
     assert_eq!(
         preset("esphome", "greenhouse/binary_sensor/door/state", "ON"),
-        ["greenhouse/door value=1 now"]
+        ["greenhouse/binary_sensor/door value=1 now"]
     );
     assert_eq!(preset("esphome", "greenhouse/sensor/air_temp/state", "nan"), ["ignored"]);
     assert_eq!(preset("esphome", "greenhouse/status", "online"), ["not subscribed"]);
@@ -108,6 +116,26 @@ fn shelly_of_the_first_generation() {
         ["shelly1pm-68C63AF/relay/0 value=1 now"]
     );
     assert_eq!(preset("shelly-gen1", "shellies/shelly1pm-68C63AF/online", "true"), ["ignored"]);
+    for (topic, payload) in [
+        ("shellies/announce", r#"{"id":"shelly1-1","new_fw":false}"#),
+        ("shellies/command", "announce"),
+        ("shellies/s/roller/0/command/pos", "50"),
+        ("shellies/s/light/0/command", "on"),
+        ("shellies/s/roller/0", "stop"),
+        ("shellies/s/sensor/act_reasons", r#"["periodic"]"#),
+        ("shellies/s/sensor/operation", "warmup"),
+        ("shellies/s/sensor/self_test", "completed"),
+    ] {
+        assert_eq!(preset("shelly-gen1", topic, payload), ["ignored"], "{topic}");
+    }
+    assert_eq!(preset("shelly-gen1", "shellies/s/roller/0", "open"), ["s/roller/0 value=1 now"]);
+    for (payload, value) in [("normal", 0), ("fault", 1)] {
+        let expected = format!("s/sensor/operation value={value} now");
+        assert_eq!(preset("shelly-gen1", "shellies/s/sensor/operation", payload), [expected]);
+    }
+    // The time of the last motion, not of the message.
+    let status = r#"{"motion":true,"timestamp":1795629600,"lux":62}"#;
+    assert_eq!(preset("shelly-gen1", "shellies/m/status", status), ["m/status lux=62 motion=1 now"]);
 }
 
 #[test]
@@ -125,6 +153,18 @@ fn shelly_of_the_second_generation() {
     assert_eq!(
         preset("shelly-gen2", "shellyplus1pm-a8032abe54dc/status/switch:0", status),
         ["shellyplus1pm-a8032abe54dc/switch:0 temperature.tC=41.2 temperature.tF=106.2 now"]
+    );
+    for button in [r#"{"id":0,"state":null}"#, r#"{"id":100,"state":null}"#] {
+        assert_eq!(preset("shelly-gen2", "s/status/input:0", button), ["ignored"]);
+    }
+    let switch = r#"{"id":0,"state":true}"#;
+    assert_eq!(preset("shelly-gen2", "s/status/input:0", switch), ["s/input:0 state=1 now"]);
+    let system = r#"{"unixtime":1795629545,"uptime":11081}"#;
+    assert_eq!(preset("shelly-gen2", "s/status/sys", system), ["s/sys uptime=11081 now"]);
+    let system = r#"{"method":"NotifyStatus","params":{"ts":1795629545.0,"sys":{"unixtime":1795629545,"uptime":11081}}}"#;
+    assert_eq!(
+        preset("shelly-gen2", "s/events/rpc", system),
+        ["s sys.uptime=11081 2026-11-25T17:59:05.000000Z"]
     );
 }
 
@@ -166,6 +206,15 @@ fn homie() {
     assert_eq!(preset("homie", "homie/5/super-car/engine/on", "true"), ["super-car/engine/on value=1 now"]);
     assert_eq!(preset("homie", "homie/super-car/engine/$name", "Car engine"), ["ignored"]);
     assert_eq!(preset("homie", "homie/5/super-car/$state", "ready"), ["ignored"]);
+    for topic in [
+        "homie/super-car/$implementation/version",
+        "homie/super-car/lights/$array",
+        "homie/5/super-car/$log/warn",
+        "homie/5/super-car/$log",
+        "homie/5/super-car/$alert/battery",
+    ] {
+        assert_eq!(preset("homie", topic, "0-3"), ["ignored"], "{topic}");
+    }
 }
 
 #[test]
@@ -186,6 +235,20 @@ fn telegraf_json() {
     assert_eq!(
         preset("telegraf-json", "telegraf/north/cpu", payload),
         ["cpu/cpu=cpu0,host=north usage_idle=97.5 usage_user=1.5 2026-11-25T18:00:00.000000Z"]
+    );
+}
+
+#[test]
+fn telegraf_json_of_a_disk_and_without_tags() {
+    let disk = r#"{"fields":{"free":1},"name":"disk","tags":{"path":"/"},"timestamp":1795629600}"#;
+    assert_eq!(
+        preset("telegraf-json", "telegraf/north/disk", disk),
+        ["disk/path=%2F free=1 2026-11-25T18:00:00.000000Z"]
+    );
+    let plain = r#"{"fields":{"free":1},"name":"mem","tags":{},"timestamp":1795629600}"#;
+    assert_eq!(
+        preset("telegraf-json", "telegraf/north/mem", plain),
+        ["mem free=1 2026-11-25T18:00:00.000000Z"]
     );
 }
 
