@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use thicket_actors::source::{DecodeExplanation, DecodeOptions, MessageDecoder};
+use thicket_codecs::{LeftOutReason, TimestampError};
 use thicket_schema::Item;
 
 use super::capture::Message;
@@ -22,6 +23,9 @@ pub(super) struct Findings {
     pub(super) readings: u64,
     /// Readings that have no usable time, so that they get their arrival time.
     pub(super) without_time: u64,
+    /// Members that hold a local time, which cannot be read without `time_zone`.
+    #[serde(skip)]
+    pub(super) local_times: u64,
     pub(super) sensors: BTreeSet<String>,
     /// The number of readings that have each field.
     pub(super) fields: BTreeMap<String, u64>,
@@ -77,6 +81,8 @@ impl Findings {
             *self.formats.entry(format.to_string()).or_default() += 1;
         }
         for member in explained.left_out {
+            let is_local = matches!(&member.reason, LeftOutReason::BadTime(TimestampError::NoZone(_)));
+            self.local_times += u64::from(is_local);
             // An element of an array stands for all of them.
             let path = member.path.split_once("].").map_or(member.path.as_str(), |(_, path)| path).to_owned();
             if self.left_out.len() < MAX_NAMES || self.left_out.contains_key(&path) {

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use thicket_codecs::timestamp::{TimestampError, parse_epoch, parse_lenient};
+use thicket_codecs::timestamp::{TimestampError, parse_lenient};
 use thicket_schema::Timestamp;
 
 /// Maximum number of members of a payload that are looked at.
 const MAX_MEMBERS: usize = 200;
 const MAX_DEPTH: usize = 4;
 /// Names of members that hold a time, in lower case.
-const TIME_NAMES: [&str; 13] = [
+const TIME_NAMES: [&str; 14] = [
     "ts",
     "time",
     "timestamp",
+    "tst",
     "datetime",
     "date_time",
     "last_seen",
@@ -26,9 +27,10 @@ const TIME_NAMES: [&str; 13] = [
     "t",
 ];
 /// Names of members that name a device, in lower case, the best first.
-const DEVICE_NAMES: [&str; 17] = [
+const DEVICE_NAMES: [&str; 18] = [
     "deveui",
     "dev_eui",
+    "eui",
     "device_id",
     "deviceid",
     "device",
@@ -48,7 +50,10 @@ const DEVICE_NAMES: [&str; 17] = [
 /// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
 const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
 
-/// The members of the payloads of one form.
+/// Members by which SenML tells values from other objects.
+const SENML_NAMES: [&str; 3] = ["n", "bn", "bver"];
+
+/// The members of the payloads of one form. Each object of an array is a message of its own.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// For each path that holds a time: in how many messages, and in how many without an offset.
@@ -56,6 +61,8 @@ pub(super) struct Members {
     /// For each path that may name a device: in how many messages, and the values on each topic.
     devices: BTreeMap<String, (u64, BTreeMap<String, BTreeSet<String>>)>,
     messages: u64,
+    /// The number of objects of the longest array.
+    longest_array: usize,
 }
 
 /// What the members of the payloads say about the settings.
@@ -70,12 +77,24 @@ pub(super) struct Suggestions {
 }
 
 impl Members {
-    /// Adds a message. Payloads that are not JSON objects have no members.
+    /// Adds a message. Payloads other than JSON objects and arrays of them have no members.
     pub(super) fn add(&mut self, topic: &str, payload: &[u8]) {
+        match serde_json::from_slice(payload) {
+            Ok(Value::Array(elements)) if !is_senml(&elements) => {
+                self.longest_array = self.longest_array.max(elements.len());
+                elements.iter().for_each(|element| self.add_object(topic, element));
+            }
+            Ok(object) => self.add_object(topic, &object),
+            Err(_) => self.messages += 1,
+        }
+    }
+
+    fn add_object(&mut self, topic: &str, object: &Value) {
         self.messages += 1;
-        let Ok(Value::Object(object)) = serde_json::from_slice(payload) else { return };
         let mut members = Vec::new();
-        flatten("", &Value::Object(object), 0, &mut members);
+        if object.is_object() {
+            flatten("", object, 0, &mut members);
+        }
         for (path, value) in members {
             let name = path.rsplit('.').next().unwrap_or(&path).to_lowercase();
             if TIME_NAMES.contains(&name.as_str())
@@ -104,11 +123,13 @@ impl Members {
         times.sort_by_key(|(path, (count, _))| (std::cmp::Reverse(*count), path.matches('.').count()));
         times.truncate(3);
         // A device is told apart by a member that every message has, with several values on one
-        // topic, and each of them in several messages.
+        // topic, and each of them in several messages, or all of them in one array.
         let tells_apart = |(count, topics): &(u64, BTreeMap<String, BTreeSet<String>>)| {
             let values: usize = topics.values().map(BTreeSet::len).sum();
             let is_in_all = *count == self.messages;
-            is_in_all && topics.values().any(|values| values.len() > 1) && 2 * values as u64 <= self.messages
+            let recurs = 2 * values as u64 <= self.messages
+                || topics.values().all(|values| values.len() <= self.longest_array);
+            is_in_all && recurs && topics.values().any(|values| values.len() > 1)
         };
         let rank = |path: &str| {
             let name = path.rsplit('.').next().unwrap_or(path).to_lowercase();
@@ -121,6 +142,10 @@ impl Members {
             device: devices.map(|(path, _)| path.clone()).min_by_key(|path| rank(path)),
         }
     }
+}
+
+fn is_senml(elements: &[Value]) -> bool {
+    elements.iter().any(|element| SENML_NAMES.iter().any(|name| element.get(name).is_some()))
 }
 
 fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {
@@ -140,16 +165,15 @@ fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, V
 /// Returns whether a time has no offset from UTC; `None` if the value is no time.
 fn time_of(value: &Value) -> Option<bool> {
     let is_plausible = |time: Timestamp| PLAUSIBLE.contains(&time.0);
-    match value {
-        Value::Number(number) => {
-            parse_epoch(&number.to_string()).ok().filter(|time| is_plausible(*time)).map(|_| false)
-        }
-        Value::String(text) => match parse_lenient(text, None) {
-            Ok(time) => is_plausible(time).then_some(false),
-            Err(TimestampError::NoZone(_)) => Some(true),
-            Err(_) => None,
-        },
-        _ => None,
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    match parse_lenient(&text, None) {
+        Ok(time) => is_plausible(time).then_some(false),
+        Err(TimestampError::NoZone(_)) => Some(true),
+        Err(_) => None,
     }
 }
 
@@ -185,5 +209,26 @@ mod tests {
         let of_topics =
             [("a", messages[0].1), ("b", messages[1].1), ("a", messages[2].1), ("b", messages[3].1)];
         assert_eq!(suggestions(&of_topics).device, None, "the topic tells them apart");
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_messages() {
+        let array = r#"[{"t":1795856000000,"temp":21.5,"id":"a"},{"t":1795856000000,"temp":30,"id":"b"}]"#;
+        let found = suggestions(&[("gateway", array)]);
+        assert_eq!((found.device.as_deref(), found.timestamp_keys), (Some("id"), vec!["t".to_owned()]));
+        let records = |first: u32| {
+            let elements = (first..first + 3).map(|id| format!(r#"{{"id":{id},"tst":1795856000}}"#));
+            format!("[{}]", elements.collect::<Vec<_>>().join(","))
+        };
+        let batches: Vec<String> = (0..4).map(|batch| records(3 * batch)).collect();
+        let batches: Vec<(&str, &str)> = batches.iter().map(|text| ("gateway", text.as_str())).collect();
+        let found = suggestions(&batches);
+        assert_eq!((found.device, found.timestamp_keys), (None, vec!["tst".to_owned()]), "ids of records");
+        let loriot = r#"{"EUI":"a1","ts":1795856000000}"#;
+        let other = loriot.replace("a1", "a2");
+        let loriot = [("l", loriot), ("l", loriot), ("l", &*other), ("l", loriot)];
+        assert_eq!(suggestions(&loriot).device.as_deref(), Some("EUI"));
+        let pack = r#"[{"bn":"a","n":"x","v":1,"t":1795856000},{"n":"y","v":1,"t":1795856000}]"#;
+        assert_eq!(suggestions(&[("pack", pack)]), Suggestions::default(), "SenML has keys of its own");
     }
 }

@@ -40,10 +40,7 @@ pub(super) fn proposals(
 ) -> Result<Vec<Proposal>, ConfigError> {
     let mut rest: Vec<&Message> = capture.messages.iter().collect();
     let mut proposals = Vec::new();
-    for name in presets::names() {
-        let keys = Dict::from([("preset".to_owned(), Value::from(name))]);
-        let subscriptions = merge_subscription(base, &keys)?;
-        let filters: Vec<String> = subscriptions.iter().flat_map(|one| one.topics.iter().cloned()).collect();
+    for Preset { name, keys, subscriptions, filters } in presets_in_order(base)? {
         let (of_preset, others): (Vec<&Message>, Vec<&Message>) = rest
             .iter()
             .partition(|message| filters.iter().any(|filter| filter_receives(filter, &message.topic)));
@@ -59,8 +56,9 @@ pub(super) fn proposals(
         if 2 * findings.without_time > findings.readings
             && subscriptions.iter().any(|one| !one.timestamp_keys.is_empty())
         {
+            let advice = if findings.local_times > 0 { " Set time_zone: the times are local." } else { "" };
             notes.push(format!(
-                "{} of {} readings have no usable time and get their arrival time. If the devices write local times, set time_zone.",
+                "{} of {} readings have no usable time and get their arrival time.{advice}",
                 findings.without_time, findings.readings
             ));
         }
@@ -75,6 +73,28 @@ pub(super) fn proposals(
         proposals.push(of_form(base, form, topics.len(), &messages, now_micros)?);
     }
     Ok(proposals)
+}
+
+/// A preset with its subscriptions.
+struct Preset {
+    name: &'static str,
+    keys: Dict,
+    subscriptions: Vec<MessageConfig>,
+    filters: Vec<String>,
+}
+
+/// Returns the presets, last those whose topics begin with any text: they also receive the messages
+/// of others.
+fn presets_in_order(base: &MessageConfig) -> Result<Vec<Preset>, ConfigError> {
+    let preset = |name| {
+        let keys = Dict::from([("preset".to_owned(), Value::from(name))]);
+        let subscriptions = merge_subscription(base, &keys)?;
+        let filters = subscriptions.iter().flat_map(|one| one.topics.iter().cloned()).collect();
+        Ok(Preset { name, keys, subscriptions, filters })
+    };
+    let mut presets: Vec<Preset> = presets::names().into_iter().map(preset).collect::<Result<_, _>>()?;
+    presets.sort_by_key(|preset| preset.filters.iter().any(|filter| filter.starts_with(['+', '#'])));
+    Ok(presets)
 }
 
 fn of_form(

@@ -86,3 +86,36 @@ fn the_written_configuration_reads_the_same_messages() {
     assert_eq!(findings.readings, readings);
     assert!(!text.contains("log/esp"), "{text}");
 }
+
+fn proposals_of(messages: &[(&str, &str)]) -> Vec<Proposal> {
+    let mut capture = Capture::default();
+    for (topic, payload) in messages {
+        let (topic, payload) = ((*topic).to_owned(), payload.as_bytes().to_vec());
+        capture.add(Message { topic, payload, retained: false });
+    }
+    proposals(&config("").mqtt[0].messages, &capture, NOW).unwrap()
+}
+
+#[test]
+fn presets_with_a_topic_of_their_own_are_tried_first() {
+    let found = proposals_of(&[
+        ("homeassistant/sensor/outdoor/state", "-3.5"),
+        ("plug/sensor/heater/state", "21"),
+        ("plug/switch/heater/state", "ON"),
+    ]);
+    let presets: Vec<Option<&str>> = found.iter().map(|one| one.preset).collect();
+    assert_eq!(presets, [Some("home-assistant-statestream"), Some("esphome")]);
+    assert_eq!(
+        found[1].findings.sensors.iter().collect::<Vec<_>>(),
+        ["plug/sensor/heater", "plug/switch/heater"]
+    );
+}
+
+#[test]
+fn a_time_zone_is_advised_only_for_local_times() {
+    let found = proposals_of(&[("plug/sensor/heater/state", "21")]);
+    assert!(!found[0].notes.iter().any(|note| note.contains("time_zone")), "{:?}", found[0].notes);
+    let local = r#"{"Time":"2026-11-25T19:00:18","DS18B20":{"Temperature":20.6}}"#;
+    let found = proposals_of(&[("tele/boiler/SENSOR", local)]);
+    assert!(found[0].notes.iter().any(|note| note.contains("time_zone")), "{:?}", found[0].notes);
+}
