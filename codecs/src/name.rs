@@ -63,7 +63,10 @@ impl NameText {
             name.push_str(&text[done..range.start]);
             done = range.end;
             for (index, character) in text[range.clone()].char_indices() {
-                push_escaped(&mut name, character, Place::of(&text, range.start + index));
+                match code_at(&text, range.start + index) {
+                    Some(code) => name.push_str(code),
+                    None => name.push(character),
+                }
             }
         }
         name.push_str(&text[done..]);
@@ -71,28 +74,19 @@ impl NameText {
     }
 }
 
-/// What stands beside an ASCII character of a name.
-struct Place<'t> {
-    is_first_of_level: bool,
-    after: &'t str,
-}
-
-impl<'t> Place<'t> {
-    fn of(text: &'t str, index: usize) -> Self {
-        let before = &text[..index];
-        let after = text[index..].get(1..).unwrap_or_default();
-        Self { is_first_of_level: before.is_empty() || before.ends_with('/'), after }
-    }
-}
-
-fn push_escaped(name: &mut String, character: char, place: Place<'_>) {
-    let Place { is_first_of_level, after } = place;
-    match character {
-        '+' => name.push_str("%2B"),
-        '#' => name.push_str("%23"),
-        '/' if is_first_of_level || after.is_empty() || after.starts_with('/') => name.push_str("%2F"),
-        '%' if CODES.iter().any(|code| after.starts_with(code)) => name.push_str("%25"),
-        other => name.push(other),
+/// Returns the code of the character at an index of a name; `None` if the character stays.
+fn code_at(text: &str, index: usize) -> Option<&'static str> {
+    let (before, from) = text.split_at(index);
+    // Only ASCII characters have a code.
+    let after = from.get(1..).unwrap_or_default();
+    let begins_level = before.is_empty() || before.ends_with('/');
+    let ends_level = after.is_empty() || after.starts_with('/');
+    match from.chars().next()? {
+        '+' => Some("%2B"),
+        '#' => Some("%23"),
+        '/' if begins_level || ends_level => Some("%2F"),
+        '%' if CODES.iter().any(|code| after.starts_with(code)) => Some("%25"),
+        _ => None,
     }
 }
 

@@ -50,7 +50,7 @@ const DEVICE_NAMES: [&str; 18] = [
 /// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
 const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
 
-/// Members by which SenML tells values from other objects.
+/// Members by which `SenML` tells values from other objects.
 const SENML_NAMES: [&str; 3] = ["n", "bn", "bver"];
 
 /// The members of the payloads of one form. Each object of an array is a message of its own.
@@ -82,7 +82,9 @@ impl Members {
         match serde_json::from_slice(payload) {
             Ok(Value::Array(elements)) if !is_senml(&elements) => {
                 self.longest_array = self.longest_array.max(elements.len());
-                elements.iter().for_each(|element| self.add_object(topic, element));
+                for element in &elements {
+                    self.add_object(topic, element);
+                }
             }
             Ok(object) => self.add_object(topic, &object),
             Err(_) => self.messages += 1,
