@@ -165,12 +165,13 @@ async fn the_view_for_dashboards_and_the_command_give_the_same_reason() {
         .await;
     }
     let expected = reasons.map(|(_, reason)| reason);
-    assert_eq!(env.texts("SELECT why FROM anomaly_events ORDER BY started").await, expected);
+    let shown = env.texts("SELECT why FROM anomaly_events ORDER BY started").await;
+    assert_eq!(shown, expected.map(|reason| format!("(\"{reason}\")")));
     let listed = env.thicket(&["anomalies", "list"]);
     let listed = stdout(&listed);
     for reason in expected {
         assert!(listed.contains(reason), "{reason}: {listed}");
     }
     let repeated = "SELECT repeated::text FROM anomaly_causes ORDER BY started";
-    assert_eq!(env.texts(repeated).await, ["0", "0", "0", "61", "61", "61"]);
+    assert_eq!(env.texts(repeated).await, ["(0)", "(0)", "(0)", "(61)", "(61)", "(61)"]);
 }
