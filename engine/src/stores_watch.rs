@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
 use thicket_store::postgres::{PostgresConnection, PostgresServer, connect_postgres, ping_postgres};
-use thicket_store::redis::{Client, RedisServer, disconnect, redis_memory, try_connect_redis};
+use thicket_store::redis::{
+    Client, RedisServer, disconnect, is_read_only_replica, redis_memory, try_connect_redis,
+};
 
 use crate::config::Config;
 
@@ -183,7 +185,11 @@ impl Ping for RedisPing {
         let memory = redis_memory(client).await.map_err(|error| error.to_string())?;
         self.metrics.redis_memory_bytes.set(memory.used as i64);
         self.metrics.redis_memory_limit_bytes.set(memory.limit as i64);
-        Ok(())
+        match is_read_only_replica(client).await {
+            Ok(true) => Err("no answer to writes: this server is a replica".to_owned()),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn forget(&mut self) {

@@ -12,6 +12,7 @@ use socket2::TcpKeepalive;
 use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
+use super::settings::is_read_only_replica;
 use crate::complaints;
 use crate::retry::until_ok;
 
@@ -53,8 +54,10 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a connection is asked for a sign of life.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a server is asked for its role, which is also a sign of life.
+const QUESTION_INTERVAL: Duration = Duration::from_secs(5);
+/// The reason if it does not answer within [`COMMAND_TIMEOUT`].
+const SILENT: &str = "redis has not answered for 10 s";
 /// Bounds of the wait between two tries to reconnect.
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
@@ -106,29 +109,33 @@ pub async fn connect_redis(server: impl Into<RedisServer>) -> Client {
     };
     let client = until_ok(async || try_connect_redis(&server).await, warn).await;
     warn_of_refused_certificates(&client);
-    tokio::spawn(replace_silent_connections(client.clone()));
+    tokio::spawn(replace_useless_connections(client.clone()));
     client
 }
 
-/// Replaces the connection if Redis does not answer on it. The kernel notices a host that has
-/// vanished, but not a network device that keeps a connection open and forwards no byte.
-async fn replace_silent_connections(client: Client) {
+/// Replaces the connection if Redis does not answer on it, or has become a replica.
+///
+/// The kernel notices a host that has vanished, but not a network device that keeps a connection
+/// open and forwards no byte. After a failover, the address may lead to another server, while the
+/// server of this connection stays alive as a replica, which refuses each write.
+async fn replace_useless_connections(client: Client) {
     loop {
-        tokio::time::sleep(PING_INTERVAL).await;
-        let answer: Result<(), RedisError> = client.ping(None).await;
-        match answer.map_err(|error| error.kind().clone()) {
-            Err(ErrorKind::Timeout) => {
-                let seconds = COMMAND_TIMEOUT.as_secs();
-                if let Some(repeated) = complaints::due("ping redis", &"no answer") {
-                    tracing::warn!(repeated, "redis has not answered for {seconds} s; connecting again");
-                }
-                // An error means that a later try connects.
-                let _ = client.force_reconnection().await;
-            }
-            // The client is closed.
-            Err(ErrorKind::Canceled) => return,
-            _ => {}
+        tokio::time::sleep(QUESTION_INTERVAL).await;
+        let reason = match is_read_only_replica(&client).await {
+            Ok(true) => "redis is a replica, which refuses writes",
+            Err(error) => match error.kind() {
+                ErrorKind::Timeout => SILENT,
+                // The client is closed.
+                ErrorKind::Canceled => return,
+                _ => continue,
+            },
+            Ok(false) => continue,
+        };
+        if let Some(repeated) = complaints::due("ask redis for its role", &reason) {
+            tracing::warn!(repeated, "{reason}; connecting again");
         }
+        // An error means that a later try connects.
+        let _ = client.force_reconnection().await;
     }
 }
 

@@ -42,7 +42,7 @@ pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use server::{RedisServer, RedisServerError};
-pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
+pub use settings::{RedisMemory, disconnect, is_read_only_replica, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
 pub use transfer::{KeyDump, begin_import, dump_keys, end_import, is_importing, restore_keys};

@@ -9,6 +9,7 @@ mod clocks;
 mod dead_letters;
 mod drop_day;
 mod expire;
+mod failover;
 mod forget;
 mod gone_sensors;
 mod heartbeats;
