@@ -34,6 +34,8 @@ pub struct Metrics {
     pub mqtt_client_id_conflict: IntGaugeVec,
     /// Topic filters of the configuration that the broker refuses.
     pub mqtt_subscriptions_refused: IntGaugeVec,
+    /// Topic filters of the configuration that the broker grants at QoS 0 only.
+    pub mqtt_subscriptions_downgraded: IntGaugeVec,
     /// Messages that `queue.reorder` holds back.
     pub reorder_held: IntGaugeVec,
     /// Readings whose time was set back to `mqtt.max_lead` after their arrival.
@@ -251,6 +253,11 @@ impl Metrics {
             mqtt_subscriptions_refused: r.gauges(
                 "mqtt_subscriptions_refused",
                 "Topic filters of the configuration that the broker refuses.",
+                &["broker"],
+            )?,
+            mqtt_subscriptions_downgraded: r.gauges(
+                "mqtt_subscriptions_downgraded",
+                "Topic filters of the configuration that the broker grants at QoS 0 only.",
                 &["broker"],
             )?,
             reorder_held: r.gauges("reorder_held", "Messages that queue.reorder holds back.", &["broker"])?,

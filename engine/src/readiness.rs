@@ -94,6 +94,13 @@ fn of_subscriber(metrics: &Metrics) -> Vec<String> {
             refusing.join(", ")
         ));
     }
+    let downgrading = metrics.downgrading_brokers();
+    if !downgrading.is_empty() {
+        reasons.push(format!(
+            "the broker {} delivers at QoS 0 only, so messages are lost while no engine is connected; `thicket check` names the topic filters",
+            downgrading.join(", ")
+        ));
+    }
     if !disconnected.is_empty() {
         reasons.push(format!("not connected to the broker {}", disconnected.join(", ")));
     }
@@ -150,6 +157,10 @@ mod tests {
         assert_eq!(reasons, ["the broker b refuses topic filters; `thicket check` says why"]);
         metrics.mqtt_subscriptions_refused.with_label_values(&["b"]).set(0);
         metrics.mqtt_connected.with_label_values(&["b"]).set(1);
+        metrics.mqtt_subscriptions_downgraded.with_label_values(&["b"]).set(1);
+        let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
+        assert!(reasons.len() == 1 && reasons[0].contains("the broker b delivers at QoS 0"), "{reasons:?}");
+        metrics.mqtt_subscriptions_downgraded.with_label_values(&["b"]).set(0);
         metrics.log_out_of_memory.set(1);
         let Readiness::NotReady(reasons) = running(&metrics) else { panic!("ready") };
         assert!(reasons.len() == 1 && reasons[0].contains("the log does not take messages"), "{reasons:?}");

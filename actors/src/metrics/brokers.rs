@@ -43,6 +43,11 @@ impl Metrics {
         labels(&self.mqtt_subscriptions_refused, true, "broker")
     }
 
+    /// Returns the brokers that deliver messages at QoS 0 only, in their order.
+    pub fn downgrading_brokers(&self) -> Vec<String> {
+        labels(&self.mqtt_subscriptions_downgraded, true, "broker")
+    }
+
     /// Returns the names of the brokers to which the ingress is not connected, in their order.
     pub fn disconnected_brokers(&self) -> Vec<String> {
         labels(&self.mqtt_connected, false, "broker")

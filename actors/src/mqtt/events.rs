@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::options::Qos;
+
 /// An event of a connection.
 #[derive(Debug)]
 pub enum Event {
@@ -14,8 +16,9 @@ pub enum Event {
     },
     /// A message of a subscription.
     Message(Message),
-    /// The broker answered a request to subscribe: one result for each filter, in their order.
-    Subscribed(Vec<Result<(), Refusal>>),
+    /// The broker answered a request to subscribe: one result for each filter, in their order. A broker
+    /// may grant a lower quality of service than the client asked for.
+    Subscribed(Vec<Result<Qos, Refusal>>),
     /// The broker has answered a message that this client published at QoS 1.
     Published(Result<(), Refusal>),
     /// The packet that ends the connection is sent.

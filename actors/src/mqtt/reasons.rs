@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, DisconnectReasonCode, PubAckReason, SubscribeReasonCode,
 };
@@ -10,7 +11,8 @@ use rumqttc::v5::mqttbytes::v5::{
 use thicket_connect::all_causes;
 
 use super::address::BrokerAddress;
-use super::events::{Failure, FailureKind};
+use super::events::{Failure, FailureKind, Refusal};
+use super::options::Qos;
 
 pub(super) const VERSION: &str =
     "the broker does not know this version of MQTT; set mqtt.version to \"auto\" or to the other version";
@@ -134,11 +136,13 @@ fn with(words: String, said: Option<&str>) -> String {
     }
 }
 
-/// Returns why a broker refuses a subscription of MQTT 5; `None` if it accepts it.
-pub(super) const fn subscription(code: SubscribeReasonCode) -> Option<&'static str> {
+/// Returns the quality of service that a broker grants a subscription of MQTT 5, or why it refuses
+/// it. The client never asks for QoS 2.
+pub(super) const fn subscription(code: SubscribeReasonCode) -> Result<Qos, Refusal> {
     use SubscribeReasonCode as Code;
-    Some(match code {
-        Code::Success(_) => return None,
+    Err(Refusal(match code {
+        Code::Success(QoS::AtMostOnce) => return Ok(Qos::AtMostOnce),
+        Code::Success(QoS::AtLeastOnce | QoS::ExactlyOnce) => return Ok(Qos::AtLeastOnce),
         Code::Failure | Code::Unspecified => SUBSCRIPTION_REFUSED,
         Code::ImplementationSpecific => "the broker does not support it",
         Code::NotAuthorized => "the broker's access rules do not allow it",
@@ -148,7 +152,7 @@ pub(super) const fn subscription(code: SubscribeReasonCode) -> Option<&'static s
         Code::SharedSubscriptionsNotSupported => "the broker has no shared subscriptions ($share/...)",
         Code::SubscriptionIdNotSupported => "the broker has no subscription identifiers",
         Code::WildcardSubscriptionsNotSupported => "the broker allows no wildcards in topic filters",
-    })
+    }))
 }
 
 /// Returns why a broker refuses a message of MQTT 5; `None` if it takes it.

@@ -33,6 +33,14 @@ pub(super) const fn qos(qos: Qos) -> QoS {
     }
 }
 
+/// Returns the quality of service that a broker grants. The client never asks for QoS 2.
+const fn granted(qos: QoS) -> Qos {
+    match qos {
+        QoS::AtMostOnce => Qos::AtMostOnce,
+        QoS::AtLeastOnce | QoS::ExactlyOnce => Qos::AtLeastOnce,
+    }
+}
+
 pub(super) fn filters(filters: &[String], qos: Qos) -> Vec<SubscribeFilter> {
     let qos = self::qos(qos);
     filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), qos)).collect()
@@ -56,7 +64,7 @@ pub(super) fn event(
         rumqttc::Event::Incoming(Incoming::Publish(publish)) => Event::Message(message(publish)),
         rumqttc::Event::Incoming(Incoming::SubAck(answer)) => {
             let result = |code: &SubscribeReasonCode| match code {
-                SubscribeReasonCode::Success(_) => Ok(()),
+                SubscribeReasonCode::Success(granted) => Ok(self::granted(*granted)),
                 SubscribeReasonCode::Failure => Err(Refusal(reasons::SUBSCRIPTION_REFUSED)),
             };
             Event::Subscribed(answer.return_codes.iter().map(result).collect())

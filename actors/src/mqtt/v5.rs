@@ -76,8 +76,7 @@ pub(super) fn event(
         Incoming(Packet::ConnAck(ConnAck { session_present, .. })) => Event::Connected { session_present },
         Incoming(Packet::Publish(publish)) => Event::Message(message(publish)),
         Incoming(Packet::SubAck(answer)) => {
-            let result = |code| reasons::subscription(code).map_or(Ok(()), |words| Err(Refusal(words)));
-            Event::Subscribed(answer.return_codes.into_iter().map(result).collect())
+            Event::Subscribed(answer.return_codes.into_iter().map(reasons::subscription).collect())
         }
         Incoming(Packet::PubAck(answer)) => {
             Event::Published(reasons::publication(answer.reason).map_or(Ok(()), |words| Err(Refusal(words))))

@@ -102,6 +102,7 @@ impl MqttIngress {
             metrics.mqtt_connects.with_label_values(&[&options.name]).inc_by(0);
             metrics.mqtt_client_id_conflict.with_label_values(&[&options.name, &options.client_id]).set(0);
             metrics.mqtt_subscriptions_refused.with_label_values(&[&options.name]).set(0);
+            metrics.mqtt_subscriptions_downgraded.with_label_values(&[&options.name]).set(0);
             metrics.reorder_held.with_label_values(&[&options.name]).set(0);
             // The other half is for messages on their way to the log.
             let held = options.max_in_flight as usize / 2;

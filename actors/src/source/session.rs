@@ -119,6 +119,7 @@ impl Session {
             self.metrics.mqtt_connected.with_label_values(&[&self.options.name]).set(0);
             // The next connection subscribes again.
             self.metrics.mqtt_subscriptions_refused.with_label_values(&[&self.options.name]).set(0);
+            self.metrics.mqtt_subscriptions_downgraded.with_label_values(&[&self.options.name]).set(0);
             memory.conflict.on_end(end);
             if *stop.borrow() {
                 return;
@@ -319,19 +320,32 @@ impl Session {
 
     /// If the broker accepts every filter, it queues messages for this client from now on, so
     /// `/readyz` may report ready.
-    fn on_subscribed(&self, results: &[Result<(), Refusal>]) {
+    fn on_subscribed(&self, results: &[Result<Qos, Refusal>]) {
         let broker = &self.options.name;
-        let mut refused = 0;
+        let (mut refused, mut downgraded) = (0, 0);
         for (filter, result) in self.filters().iter().zip(results) {
-            let Err(reason) = result else { continue };
-            if filter == BROKER_DROPPED {
-                tracing::info!(broker, %reason, "the broker does not tell how many messages it drops");
-                continue;
+            let is_own = filter != BROKER_DROPPED;
+            match result {
+                Err(reason) if is_own => {
+                    refused += 1;
+                    tracing::error!(broker, filter, %reason, "the broker refused a subscription; none of its messages arrives");
+                }
+                Err(reason) => {
+                    tracing::info!(broker, %reason, "the broker does not tell how many messages it drops");
+                }
+                Ok(Qos::AtMostOnce) if is_own => {
+                    downgraded += 1;
+                    tracing::error!(
+                        broker,
+                        filter,
+                        "the broker grants a subscription at QoS 0 only; messages are lost while the engine is away"
+                    );
+                }
+                Ok(_) => {}
             }
-            refused += 1;
-            tracing::error!(broker, filter, %reason, "the broker refused a subscription; none of its messages arrives");
         }
         self.metrics.mqtt_subscriptions_refused.with_label_values(&[broker]).set(refused);
+        self.metrics.mqtt_subscriptions_downgraded.with_label_values(&[broker]).set(downgraded);
         self.metrics.mqtt_connected.with_label_values(&[broker]).set(i64::from(refused == 0));
     }
 }

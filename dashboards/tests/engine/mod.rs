@@ -98,6 +98,7 @@ fn advance(metrics: &Metrics) {
     metrics.mqtt_connects.with_label_values(&["broker:1883"]).inc_by(1);
     metrics.mqtt_client_id_conflict.with_label_values(&["broker:1883", "thicket"]).set(0);
     metrics.mqtt_subscriptions_refused.with_label_values(&["broker:1883"]).set(0);
+    metrics.mqtt_subscriptions_downgraded.with_label_values(&["broker:1883"]).set(0);
     metrics.reorder_held.with_label_values(&["broker:1883"]).set(3);
     metrics.reorder_early.inc_by(2);
     metrics.broker_dropped.with_label_values(&["broker:1883"]).inc_by(10);

@@ -126,11 +126,18 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
         plain => format!("$share/{}/{plain}", options.client_id),
     };
     let asked: Vec<String> = topics.iter().map(of_own_group).collect();
-    let (version, refused) = subscribe(&options, &topics, &asked)
+    let Answers { version, refused, downgraded } = subscribe(&options, &topics, &asked)
         .await
         .map_err(|failure| format!("{}: {failure}; {}", options.address, advice(&failure)))?;
     if !refused.is_empty() {
         return Err(format!("the broker refuses {}", refused.join("; ")));
+    }
+    if !downgraded.is_empty() {
+        return Err(format!(
+            "the broker grants {} {} at QoS 0 only, so messages are lost while no engine is connected; allow QoS 1 in the broker",
+            if downgraded.len() == 1 { "the topic filter" } else { "the topic filters" },
+            downgraded.join(", ")
+        ));
     }
     let filters = count(topics.len() as u64, "topic filter");
     let unique = client_id.map_or_else(String::new, |id| {
@@ -150,26 +157,36 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
     ))
 }
 
-/// Returns the version of the protocol, and the filters that the broker refuses, with its reasons.
-async fn subscribe(
-    options: &MqttOptions,
-    topics: &[String],
-    asked: &[String],
-) -> Result<(Version, Vec<String>), Failure> {
+/// How a broker answers the request to subscribe.
+struct Answers {
+    version: Version,
+    /// The filters that it refuses, with its reasons.
+    refused: Vec<String>,
+    /// The filters that it grants at QoS 0 only.
+    downgraded: Vec<String>,
+}
+
+/// Subscribes to `asked`, and names the filters as in `topics`.
+async fn subscribe(options: &MqttOptions, topics: &[String], asked: &[String]) -> Result<Answers, Failure> {
     let (client, mut event_loop) = mqtt::open(options).await?;
-    if client.subscribe(asked, Qos::AtMostOnce).is_err() {
-        return Ok((client.version(), Vec::new()));
+    let mut answers = Answers { version: client.version(), refused: Vec::new(), downgraded: Vec::new() };
+    if client.subscribe(asked, Qos::AtLeastOnce).is_err() {
+        return Ok(answers);
     }
-    let refused = loop {
+    let results = loop {
         if let Event::Subscribed(results) = event_loop.poll().await? {
-            let results = topics.iter().zip(results);
-            break results
-                .filter_map(|(topic, result)| Some(format!("the topic filter {topic}: {}", result.err()?)))
-                .collect();
+            break results;
         }
     };
+    for (topic, result) in topics.iter().zip(results) {
+        match result {
+            Err(reason) => answers.refused.push(format!("the topic filter {topic}: {reason}")),
+            Ok(Qos::AtMostOnce) => answers.downgraded.push(topic.clone()),
+            Ok(Qos::AtLeastOnce) => {}
+        }
+    }
     if client.disconnect().is_ok() {
         while !matches!(event_loop.poll().await, Ok(Event::Disconnected) | Err(_)) {}
     }
-    Ok((client.version(), refused))
+    Ok(answers)
 }

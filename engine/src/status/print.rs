@@ -132,8 +132,8 @@ fn print_ledger(status: &StoresStatus) {
 
 fn print_brokers(status: &EngineStatus) {
     for (name, broker) in status.brokers.iter().flatten() {
-        let BrokerStatus { connected, connects, subscriptions_refused, client_id_conflict, held, .. } =
-            broker;
+        let BrokerStatus { connected, connects, subscriptions_refused, .. } = broker;
+        let BrokerStatus { subscriptions_downgraded, client_id_conflict, held, .. } = broker;
         let state = match (connected, subscriptions_refused) {
             (true, _) => "connected",
             (false, 0) => "NOT CONNECTED",
@@ -153,6 +153,10 @@ fn print_brokers(status: &EngineStatus) {
         if *subscriptions_refused > 0 {
             let filters = count(*subscriptions_refused, "topic filter");
             outln!("             REFUSED {filters}; `thicket check` says why");
+        }
+        if *subscriptions_downgraded > 0 {
+            let filters = count(*subscriptions_downgraded, "topic filter");
+            outln!("             QOS 0   {filters}; messages are lost while no engine is connected");
         }
     }
     if let Some(no_readings) = &status.no_readings {

@@ -80,6 +80,8 @@ pub(super) struct BrokerStatus {
     pub(super) connects: u64,
     /// Topic filters that the broker refuses.
     pub(super) subscriptions_refused: u64,
+    /// Topic filters that the broker grants at QoS 0 only.
+    pub(super) subscriptions_downgraded: u64,
     /// The client id of the engine, if another client uses it too.
     pub(super) client_id_conflict: Option<String>,
     /// Messages that `queue.reorder` holds back.
@@ -294,6 +296,7 @@ fn count_partitions(live: Vec<String>, owners: &[Option<String>]) -> Vec<NodeSta
 fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {
     let connects = engine.by_label("thicket_mqtt_connects_total", "broker");
     let refused = engine.by_label("thicket_mqtt_subscriptions_refused", "broker");
+    let downgraded = engine.by_label("thicket_mqtt_subscriptions_downgraded", "broker");
     let held = engine.by_label("thicket_reorder_held", "broker");
     let conflicts = engine.labels_of("thicket_mqtt_client_id_conflict");
     // Without a report, the engine has no such metric: 0 would be made up.
@@ -306,6 +309,7 @@ fn brokers(engine: &Samples) -> BTreeMap<String, BrokerStatus> {
             connected: connected == 1,
             connects: of(&connects),
             subscriptions_refused: of(&refused),
+            subscriptions_downgraded: of(&downgraded),
             client_id_conflict: conflicts.next().and_then(|labels| labels.get("client_id").cloned()),
             held: of(&held),
             dropped: dropped.get(&broker).copied(),

@@ -210,16 +210,17 @@ async fn status_counts_messages_that_are_no_readings() {
     assert!(text.contains("connected, 1 connection since"), "{text}");
 }
 
-/// A Mosquitto of its own, which refuses subscriptions outside of `sensors/#`. Killed when dropped.
-/// (Mosquitto's `acl_file` refuses none: it does not deliver the messages.)
+/// A Mosquitto of its own. Killed when dropped.
 struct StrictBroker {
     process: Child,
     port: u16,
 }
 
 impl StrictBroker {
-    async fn start(env: &TestEnv) -> Self {
-        let (rules, settings) = (env.path().join("rules.json"), env.path().join("strict.conf"));
+    /// It refuses subscriptions outside of `sensors/#`. (Mosquitto's `acl_file` refuses none: it does
+    /// not deliver the messages.)
+    async fn with_rules(env: &TestEnv) -> Self {
+        let rules = env.path().join("rules.json");
         let allow = |filter: &str| json!({"acltype": "subscribePattern", "topic": filter, "allow": true});
         let text = json!({
             "defaultACLAccess": {"publishClientSend": true, "publishClientReceive": true, "subscribe": false},
@@ -228,12 +229,15 @@ impl StrictBroker {
             "anonymousGroup": "all",
         });
         std::fs::write(&rules, text.to_string()).unwrap();
+        let plugin = plugin();
+        let settings = format!("plugin {}\nplugin_opt_config_file {}", plugin.display(), rules.display());
+        Self::start(env, &settings).await
+    }
+
+    async fn start(env: &TestEnv, special: &str) -> Self {
+        let settings = env.path().join("strict.conf");
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nplugin {}\nplugin_opt_config_file {}\n",
-            plugin().display(),
-            rules.display()
-        );
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n{special}\n");
         std::fs::write(&settings, text).unwrap();
         let process =
             Command::new("mosquitto").arg("-c").arg(settings).stderr(Stdio::null()).spawn().unwrap();
@@ -245,6 +249,11 @@ impl StrictBroker {
 
     fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns a configuration of an engine at this broker.
+    fn config(&self, env: &TestEnv) -> Config {
+        env.base().set("mqtt.url", self.url()).set("mqtt.username", "").set("mqtt.password", "")
     }
 }
 
@@ -263,16 +272,36 @@ fn plugin() -> PathBuf {
     plugins.find(|plugin| plugin.exists()).expect("mosquitto has its plugin")
 }
 
+/// Messages that are sent while no engine is connected are lost, although all is well meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_delivers_at_qos_0_only_is_a_finding() {
+    let env = start(config()).await;
+    let broker = StrictBroker::start(&env, "max_qos 0").await;
+    let at_broker = broker.config(&env);
+    for version in ["3", "5"] {
+        let config = at_broker.clone().set("mqtt.version", version);
+        let check = env.thicket_with(&["check"], &config);
+        let text = stdout(&check);
+        assert!(text.contains("FAIL  mqtt: the broker grants the topic filter sensors/# at QoS 0"), "{text}");
+        assert_eq!(check.status.code(), Some(1));
+        let engine = env.launch(&config, &[]);
+        engine.until_log_contains("grants a subscription at QoS 0 only").await;
+        engine.until_metric("thicket_mqtt_subscriptions_downgraded", 1.0).await;
+        let ready = engine.get("/readyz").await;
+        assert!(ready.status == 503 && ready.body.contains("delivers at QoS 0 only"), "{}", ready.body);
+        assert!(engine.terminate().await.success());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_names_filters_that_the_broker_refuses_or_no_template_matches() {
     let env = start(config()).await;
-    let broker = StrictBroker::start(&env).await;
+    let broker = StrictBroker::with_rules(&env).await;
     let topics = |topics: &[&str]| env.base().set("mqtt.topics", topics.to_vec());
-    let both = topics(&["sensors/#", "secret/#"])
-        .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"])
-        .set("mqtt.url", broker.url())
-        .set("mqtt.username", "")
-        .set("mqtt.password", "");
+    let both = broker
+        .config(&env)
+        .set("mqtt.topics", vec!["sensors/#", "secret/#"])
+        .set("mqtt.templates", vec!["sensors/{sensor...}", "secret/{sensor...}"]);
     for (version, reason) in [("3", "refuses it without a reason"), ("5", "access rules do not allow it")] {
         let check = env.thicket_with(&["check"], &both.clone().set("mqtt.version", version));
         assert_eq!(check.status.code(), Some(1));
