@@ -203,7 +203,8 @@ impl Session {
                 let calm_at = accepted.filter(|_| memory.conflict.is_lasting()).map(|at| at + conflict::CALM);
                 let next_release = self.reorder.borrow().next_release();
                 tokio::select! {
-                    event = &mut poll => break event,
+                    // A message after one that the broker must deliver again would overtake it.
+                    biased;
                     () = self.redelivery.requested() => return None,
                     _ = lease_checks.tick() => if !self.lease.is_held(self.term.get()) {
                         return None;
@@ -217,6 +218,7 @@ impl Session {
                         }
                     }
                     () = reached(give_up_at) => return None,
+                    event = &mut poll => break event,
                 }
             };
             match event {
