@@ -54,11 +54,11 @@ struct Message<T> {
 
 impl<T> Reorder<T> {
     /// Creates an empty buffer, which holds each reading for `hold` and at most `max_messages`
-    /// messages.
+    /// messages: none if it is 0.
     pub(super) fn new(hold: Duration, max_messages: usize) -> Self {
         Self {
             hold,
-            max_messages: max_messages.max(1),
+            max_messages,
             next: 0,
             arrivals: BTreeMap::new(),
             sensors: HashMap::new(),

@@ -15,6 +15,9 @@ use crate::testing::{disconnected_postgres, disconnected_redis, metrics, mqtt_op
 
 mod reconnect;
 
+/// A generous end of each wait.
+const END: Duration = Duration::from_mins(2);
+
 type NewIngress = (MqttIngress, MessageDecoder, UnboundedReceiver<Append>);
 
 /// An ingress without a broker, and the appends that it sends.
@@ -176,6 +179,19 @@ async fn no_more_messages_are_sent_than_there_are_credits() {
     drop(first);
     second.await.unwrap();
     assert!(appended.recv().await.is_some());
+}
+
+/// Otherwise the held message would keep the only credit, for which the next message waits.
+#[actix_rt::test]
+async fn a_message_that_has_the_only_credit_is_not_held_back() {
+    let (ingress, decoder, mut appended) = reordering_ingress(1, Duration::from_hours(1));
+    for value in [1.0, 2.0] {
+        let payload = value.to_string();
+        tokio::time::timeout(END, receive(&ingress, &decoder, message("sensors/a", &payload))).await.unwrap();
+        let append = tokio::time::timeout(END, appended.recv()).await.unwrap().unwrap();
+        let Item::Reading(reading) = &append.records[0].1.item else { panic!("{append:?}") };
+        assert_eq!(reading.values, [value]);
+    }
 }
 
 #[actix_rt::test]

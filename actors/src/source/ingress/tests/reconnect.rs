@@ -16,20 +16,18 @@ use crate::testing::start;
 const BURST: u32 = 40;
 /// Messages of the burst that are handled before the connection ends.
 const HANDLED: u32 = 3;
-/// A generous end of each wait.
-const END: Duration = Duration::from_mins(2);
 
 /// The servers of a test.
-struct Servers {
+pub(super) struct Servers {
     mosquitto: Mosquitto,
-    redis: Redis,
-    postgres: Postgres,
+    pub(super) redis: Redis,
+    pub(super) postgres: Postgres,
     /// Removed after the servers have ended.
     _directory: tempfile::TempDir,
 }
 
 impl Servers {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -53,7 +51,7 @@ impl Servers {
         }
     }
 
-    fn broker(&self, version: Version, redelivery: &Redelivery) -> Broker {
+    pub(super) fn broker(&self, version: Version, redelivery: &Redelivery) -> Broker {
         Broker {
             redelivery: redelivery.clone(),
             options: self.options(version, "engine"),
@@ -62,7 +60,7 @@ impl Servers {
         }
     }
 
-    async fn peers(&self, metrics: &Metrics, append: Recipient<Append>) -> IngressPeers {
+    pub(super) async fn peers(&self, metrics: &Metrics, append: Recipient<Append>) -> IngressPeers {
         let (node, ttl) = (NodeName::of_this_process("node"), END);
         let options = RenewalOptions {
             server: (&self.redis.url()).into(),
