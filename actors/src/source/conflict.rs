@@ -22,8 +22,19 @@ pub(super) const WAIT: Duration = Duration::from_secs(5);
 pub(super) struct End {
     /// The time since the broker accepted the connection; `None` if it did not.
     pub(super) lasted: Option<Duration>,
+    /// Whether the broker had answered the request to subscribe.
+    pub(super) subscribed: bool,
     /// Why it ended; `None` if this side ended it.
     pub(super) failure: Option<FailureKind>,
+}
+
+impl End {
+    /// Whether the broker closed the connection instead of answering the request to subscribe.
+    pub(super) fn is_at_subscription(self) -> bool {
+        self.lasted.is_some_and(|lasted| lasted < SHORT)
+            && !self.subscribed
+            && self.failure == Some(FailureKind::Closed)
+    }
 }
 
 /// The conflict over a client id, if there is one.
@@ -48,7 +59,8 @@ impl IdConflict {
             return;
         };
         self.taken_over = end.failure == Some(FailureKind::TakenOver);
-        let is_short = lasted < SHORT && end.failure == Some(FailureKind::Closed);
+        // Without an answer to the subscription, the broker may close every connection because of it.
+        let is_short = lasted < SHORT && end.subscribed && end.failure == Some(FailureKind::Closed);
         self.short_in_a_row = if is_short { self.short_in_a_row + 1 } else { 0 };
     }
 
@@ -78,7 +90,7 @@ mod tests {
     use super::*;
 
     fn ended(seconds: u64, failure: FailureKind) -> End {
-        End { lasted: Some(Duration::from_secs(seconds)), failure: Some(failure) }
+        End { lasted: Some(Duration::from_secs(seconds)), subscribed: true, failure: Some(failure) }
     }
 
     #[test]
@@ -106,7 +118,7 @@ mod tests {
     #[test]
     fn a_broker_that_restarts_is_no_conflict() {
         let mut conflict = IdConflict::default();
-        let unreachable = End { lasted: None, failure: Some(FailureKind::Unreachable) };
+        let unreachable = End { lasted: None, subscribed: false, failure: Some(FailureKind::Unreachable) };
         for end in [ended(2, FailureKind::Closed), ended(2, FailureKind::Closed), unreachable] {
             conflict.on_end(end);
         }
@@ -115,9 +127,21 @@ mod tests {
         for _ in 0..5 {
             conflict.on_end(ended(2, FailureKind::Refused));
             assert!(!conflict.begins(true), "the broker says why");
-            conflict.on_end(End { lasted: Some(Duration::from_secs(2)), failure: None });
+            conflict.on_end(End { failure: None, ..ended(2, FailureKind::Closed) });
             assert!(!conflict.begins(true), "this side ended it");
         }
+    }
+
+    #[test]
+    fn a_broker_that_closes_each_connection_at_the_subscription_is_no_conflict() {
+        let mut conflict = IdConflict::default();
+        for _ in 0..5 {
+            let end = End { subscribed: false, ..ended(2, FailureKind::Closed) };
+            assert!(end.is_at_subscription());
+            conflict.on_end(end);
+            assert!(!conflict.begins(true));
+        }
+        assert!(!ended(2, FailureKind::Closed).is_at_subscription());
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) struct Connection {
     event_loop: EventLoop,
     /// When the broker accepted it.
     accepted: Option<Instant>,
+    /// Whether the broker answered the request to subscribe.
+    subscribed: bool,
 }
 
 /// What a session remembers from one connection to the next.
@@ -149,11 +151,12 @@ impl Session {
                 Ok(open) => connection.insert(open),
                 Err(failure) => {
                     self.on_no_connection(&failure);
-                    return End { lasted: None, failure: Some(failure.kind) };
+                    return End { lasted: None, subscribed: false, failure: Some(failure.kind) };
                 }
             };
             let failure = Box::pin(self.stay_connected(open, memory, stop)).await;
             let lasted = open.accepted.map(|accepted| accepted.elapsed());
+            let subscribed = open.subscribed;
             let version = open.client.version();
             if let Some(failure) = &failure {
                 if lasted.is_none() && failure.may_be_of_version() && versions.len() > 0 && !*stop.borrow() {
@@ -164,13 +167,17 @@ impl Session {
                 }
                 self.on_no_connection(failure);
             }
-            return End { lasted, failure: failure.map(|failure| failure.kind) };
+            let end = End { lasted, subscribed, failure: failure.map(|failure| failure.kind) };
+            if end.is_at_subscription() {
+                self.on_end_at_subscription();
+            }
+            return end;
         }
     }
 
     fn open(&self, version: Version) -> Result<Connection, Failure> {
         let (client, event_loop) = connect(&self.options, version)?;
-        Ok(Connection { client, event_loop, accepted: None })
+        Ok(Connection { client, event_loop, accepted: None, subscribed: false })
     }
 
     fn on_no_connection(&self, failure: &Failure) {
@@ -181,6 +188,17 @@ impl Session {
         }
     }
 
+    fn on_end_at_subscription(&self) {
+        let broker = &self.options.name;
+        if let Some(repeated) = complaints::due("subscribe", broker) {
+            tracing::error!(
+                broker,
+                repeated,
+                "the broker closes the connection when the engine subscribes; its access rules may not allow a topic filter (see its log)"
+            );
+        }
+    }
+
     /// Handles one connection until it ends. Returns why; `None` if this side ends it.
     async fn stay_connected(
         &self,
@@ -188,7 +206,7 @@ impl Session {
         memory: &mut Memory,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Failure> {
-        let Connection { client, event_loop, accepted } = connection;
+        let Connection { client, event_loop, accepted, subscribed } = connection;
         let mut lease_checks = tokio::time::interval(self.lease.check_interval());
         lease_checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let finish = self.finish(stop.clone());
@@ -229,7 +247,10 @@ impl Session {
                 Ok(Event::Message(message)) if !*stop.borrow() => {
                     self.on_message(message, client, &memory.decoder).await;
                 }
-                Ok(Event::Subscribed(results)) => self.on_subscribed(&results),
+                Ok(Event::Subscribed(results)) => {
+                    *subscribed = true;
+                    self.on_subscribed(&results);
+                }
                 Ok(Event::Disconnected) => return None,
                 Ok(_) => {}
                 Err(failure) => return Some(failure),

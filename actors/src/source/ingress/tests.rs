@@ -150,7 +150,8 @@ async fn a_node_without_the_lease_reports_no_conflict_and_no_drops() {
     let session = &ingress.sessions[0];
     let in_conflict = session.metrics.mqtt_client_id_conflict.with_label_values(&["test", "test"]);
     let mut conflict = IdConflict::default();
-    let taken_over = End { lasted: Some(Duration::from_hours(1)), failure: Some(FailureKind::TakenOver) };
+    let lasted = Some(Duration::from_hours(1));
+    let taken_over = End { lasted, subscribed: true, failure: Some(FailureKind::TakenOver) };
     conflict.on_end(taken_over);
     assert!(conflict.begins(true));
     in_conflict.set(1);

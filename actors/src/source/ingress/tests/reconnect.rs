@@ -6,6 +6,8 @@ use thicket_compose::{Mosquitto, Postgres, Redis};
 use thicket_connect::TlsSettings;
 use thicket_store::postgres::{connect_postgres, postgres_pool};
 use thicket_store::redis::connect_redis;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::credit::CreditPool;
@@ -203,4 +205,37 @@ async fn an_ingress_that_stops_releases_the_lease_also_if_its_connection_ends_fi
     tokio::time::timeout(END, drained).await.unwrap().unwrap().unwrap();
     assert_eq!(leases.holders([lease]).await.unwrap(), [None]);
     drop(on_its_way);
+}
+
+/// Accepts each connection of MQTT 3.1.1, and closes it when the client subscribes, as some brokers
+/// do whose access rules do not allow the topic filters.
+async fn close_at_subscribe(listener: TcpListener) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut packet = [0; 1_024];
+        assert!(connection.read(&mut packet).await.unwrap() > 0);
+        connection.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+        assert!(connection.read(&mut packet).await.unwrap() > 0);
+    }
+}
+
+#[actix_rt::test]
+async fn a_broker_that_closes_each_connection_at_the_subscription_is_no_conflict() {
+    let servers = Servers::start();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("mqtt://{}", listener.local_addr().unwrap());
+    actix_rt::spawn(close_at_subscribe(listener));
+    let (append, _appended) = record(|_| ());
+    let (redelivery, metrics) = (Redelivery::default(), metrics());
+    let mut broker = servers.broker(Version::V3, &redelivery);
+    broker.options.address = BrokerAddress::new(&address, TlsSettings::default()).unwrap();
+    let ingress = MqttIngress::new(vec![broker], servers.peers(&metrics, append).await, &metrics);
+    let _ingress = start(ingress);
+    let connected = async {
+        while metrics.mqtt_connects.with_label_values(&["test"]).get() < 5 {
+            assert!(metrics.client_id_conflicts().is_empty(), "no other client has the client id");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(END, connected).await.unwrap();
 }
