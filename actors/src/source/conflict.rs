@@ -29,6 +29,12 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Whether the connection has shown that there is no lasting problem. The next one then needs no
+    /// long wait.
+    pub(super) fn was_stable(self) -> bool {
+        self.lasted.is_some_and(|lasted| lasted >= SHORT)
+    }
+
     /// Whether the broker closed the connection instead of answering the request to subscribe.
     pub(super) fn is_at_subscription(self) -> bool {
         self.lasted.is_some_and(|lasted| lasted < SHORT)
@@ -142,6 +148,14 @@ mod tests {
             assert!(!conflict.begins(true));
         }
         assert!(!ended(2, FailureKind::Closed).is_at_subscription());
+    }
+
+    /// Otherwise a broker that accepts and closes connections gets ten of them a second.
+    #[test]
+    fn only_a_connection_that_lasted_starts_the_waits_over() {
+        assert!(ended(10, FailureKind::Closed).was_stable());
+        assert!(!ended(9, FailureKind::Closed).was_stable());
+        assert!(!End { lasted: None, ..ended(0, FailureKind::Refused) }.was_stable());
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Session {
             if *stop.borrow() {
                 return;
             }
-            if end.lasted.is_some() {
+            if end.was_stable() {
                 backoff.reset();
             }
             backoff.wait().await;
