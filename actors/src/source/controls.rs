@@ -16,14 +16,27 @@ use thicket_store::postgres::{
     mark_requests_logged, partitions_configured_otherwise, unlogged_labels, unlogged_requests,
 };
 
+use thicket_store::redis::{LogReader, RedisError};
+
 use crate::messages::AppendControls;
 
 /// Time between two queries for labels that are not in the log yet.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Why it is unknown what to publish.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Postgres(#[from] StoreError),
+    #[error("redis: {0}")]
+    Redis(#[from] RedisError),
+}
+
 /// Publishes control entries while this node writes the log.
 pub(super) struct ControlPublisher {
     pool: PostgresPool,
+    log: LogReader,
+    partitions: u16,
     writer: Recipient<AppendControls>,
     /// The configuration of all sensors on this node, as JSON.
     detectors: RefCell<Arc<str>>,
@@ -35,9 +48,17 @@ pub(super) struct ControlPublisher {
 }
 
 impl ControlPublisher {
-    pub(super) fn new(pool: PostgresPool, writer: Recipient<AppendControls>, detectors: Arc<str>) -> Self {
+    /// Creates the publisher for the logs of this number of partitions.
+    pub(super) fn new(
+        pool: PostgresPool,
+        (log, partitions): (LogReader, u16),
+        writer: Recipient<AppendControls>,
+        detectors: Arc<str>,
+    ) -> Self {
         Self {
             pool,
+            log,
+            partitions,
             writer,
             detectors: RefCell::new(detectors),
             published: Cell::new(false),
@@ -71,7 +92,7 @@ impl ControlPublisher {
                 && let Err(error) = self.publish().await
                 && let Some(repeated) = complaints::due("publish control entries", &error)
             {
-                tracing::warn!(%error, repeated, "cannot read from postgresql which control entries to publish; retrying");
+                tracing::warn!(%error, repeated, "cannot read which control entries to publish; retrying");
             }
             tokio::select! {
                 () = self.changed.notified() => {}
@@ -80,15 +101,18 @@ impl ControlPublisher {
         }
     }
 
-    async fn publish(&self) -> Result<(), StoreError> {
+    async fn publish(&self) -> Result<(), PublishError> {
         if !self.published.get() {
             let detectors = Arc::clone(&self.detectors.borrow());
             // After a change, every log gets the configuration. The table has only the committed
-            // configuration of each log, and the log may hold a later one.
+            // configuration of each log. An earlier writer may have appended a later one, and cannot
+            // append any more: so a log whose entries are all committed has the one in the table.
             let partitions = if self.changed_since_start.get() {
                 all_partitions(&self.pool).await?
             } else {
-                partitions_configured_otherwise(&self.pool, &detectors).await?
+                let logs: Vec<_> = (0..self.partitions).map(PartitionId).collect();
+                let newest = self.log.newest_of(&logs).await?;
+                partitions_configured_otherwise(&self.pool, &detectors, &newest).await?
             };
             let control = |partition| (partition, Control::Detectors(detectors.to_string()));
             if self.append(partitions.into_iter().map(control).collect()).await {

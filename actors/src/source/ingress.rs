@@ -93,8 +93,9 @@ impl MqttIngress {
         let partitions = brokers.first().map_or(0, |broker| broker.decode.partitions);
         let log = LogReader::new(redis.clone(), redis.clone(), names.clone());
         let name_bytes = metrics.field_name_bytes.clone();
+        let logs = (log.clone(), partitions);
         let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits, name_bytes));
-        let controls = Rc::new(ControlPublisher::new(pool, writer.controls, detectors));
+        let controls = Rc::new(ControlPublisher::new(pool, logs, writer.controls, detectors));
         let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
         let stamp = Stamp::default();
         let session = |Broker { redelivery, options, decode, reorder }: Broker| {

@@ -69,18 +69,27 @@ pub async fn deployment_name(
     deployment::table.select(deployment::name).first(connection).await.optional()
 }
 
-/// Returns the partitions whose committed configuration differs from the JSON `detectors`.
+/// Returns the partitions that may not have the configuration `detectors`, as JSON: the committed one
+/// differs, or the log has entries after the committed position, which may hold another one. `newest`
+/// has the newest position of each log by partition, and must have been read before.
 pub async fn partitions_configured_otherwise(
     pool: &PostgresPool,
     detectors: &str,
+    newest: &[Option<Position>],
 ) -> Result<Vec<PartitionId>, StoreError> {
-    let ids: Vec<i32> = quickly(async {
-        let query = partitions::table.filter(partitions::detectors.is_distinct_from(detectors));
-        let query = query.order(partitions::id).select(partitions::id);
+    let rows: Vec<(i32, i64, i64, bool)> = quickly(async {
+        let differs = partitions::detectors.is_distinct_from(detectors);
+        let query = partitions::table.order(partitions::id);
+        let query = query.select((partitions::id, partitions::generation, partitions::n, differs));
         Ok(query.load(&mut *pool.get().await?).await?)
     })
     .await?;
-    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
+    let may_differ = |&(id, generation, n, differs): &(i32, i64, i64, bool)| {
+        let committed = Position { generation: generation.cast_unsigned(), n: n.cast_unsigned() };
+        let newest = newest.get(id as usize).copied().flatten();
+        differs || newest.is_some_and(|newest| newest > committed)
+    };
+    Ok(rows.iter().filter(|row| may_differ(row)).map(|&(id, ..)| PartitionId(id as u16)).collect())
 }
 
 /// Returns every partition of the deployment.

@@ -13,6 +13,7 @@ use super::*;
 use crate::mqtt::{FailureKind, Message, Version, connect};
 use crate::testing::{disconnected_postgres, disconnected_redis, metrics, mqtt_options, record};
 
+mod published;
 mod reconnect;
 
 /// A generous end of each wait.

@@ -1,0 +1,45 @@
+//! Which configurations an ingress publishes when it takes the subscriptions over.
+
+use diesel::sql_query;
+use diesel_async::RunQueryDsl as _;
+use thicket_schema::{Control, Entry, PartitionId, Position, Record};
+use thicket_store::postgres::{check_deployment, connect_postgres};
+use thicket_store::redis::{AppendOutcome, LogAppender, Opening, connect_redis};
+
+use super::reconnect::Servers;
+use super::*;
+use crate::testing::start;
+
+const PARTITIONS: u16 = 8;
+/// The partition whose log has an entry that is not committed.
+const CHANGED: PartitionId = PartitionId(3);
+
+/// The engine that published a configuration has crashed, and its file has the earlier one again.
+#[actix_rt::test]
+async fn a_configuration_in_the_log_that_is_not_committed_is_replaced() {
+    let servers = Servers::start();
+    let metrics = metrics();
+    let (append, _appended) = record(|_| ());
+    let (controls, mut published) = record(|_: &AppendControls| true);
+    let mut peers = servers.peers(&metrics, append).await;
+    peers.writer.controls = controls;
+    let mut postgres = connect_postgres(&servers.postgres.url()).await.unwrap();
+    check_deployment(&mut postgres, PARTITIONS).await.unwrap();
+    sql_query("UPDATE partitions SET detectors = '{}'").execute(&mut postgres).await.unwrap();
+    let item = Item::Control(Control::Detectors(r#"{"later":true}"#.to_owned()));
+    let mut entry = Entry {
+        predecessor: Position::default(),
+        records: vec![Record { received: 1, redelivered: false, item }],
+    };
+    let redis = connect_redis(&servers.redis.url()).await;
+    let opening = Opening { earliest: 100, ingress_epoch: 0, acknowledged: Position::default() };
+    let mut log = LogAppender::open(&redis, &Keys::default(), CHANGED, "a", opening).await.unwrap();
+    let bytes = log.pack(&mut entry);
+    let appended = log.append(&redis, &Keys::default(), &bytes, 100).await.unwrap();
+    assert_eq!(appended, AppendOutcome::Appended);
+
+    let broker = servers.broker(Version::V5, &Redelivery::default());
+    let _ingress = start(MqttIngress::new(vec![broker], peers, &metrics));
+    let AppendControls { controls } = tokio::time::timeout(END, published.recv()).await.unwrap().unwrap();
+    assert_eq!(controls, [(CHANGED, Control::Detectors("{}".to_owned()))]);
+}
