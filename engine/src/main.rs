@@ -83,6 +83,7 @@ fn main() -> ExitCode {
     if let Some(result) = without_configuration(&cli) {
         return ended(result);
     }
+    let watched = reload::WatchedFile::note(cli.config.as_deref());
     let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -112,7 +113,8 @@ fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Run => {
-            let origin = reload::Origin { file: cli.config.clone(), overrides: cli.flags.overrides() };
+            let (file, overrides) = (cli.config.clone(), cli.flags.overrides());
+            let origin = reload::Origin { file, overrides, watched };
             run::run(&config, origin)
         }
         Command::Check(args) => on_threads(check::check(&config, args)),

@@ -26,6 +26,25 @@ pub(crate) struct Origin {
     pub(crate) file: Option<PathBuf>,
     /// The flags of the command line.
     pub(crate) overrides: Overrides,
+    /// The file before the running configuration was read from it.
+    pub(crate) watched: WatchedFile,
+}
+
+/// The configuration file, as it was before the engine read it. A change while the engine still
+/// starts is noticed too.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchedFile {
+    path: PathBuf,
+    state: FileState,
+}
+
+impl WatchedFile {
+    /// Takes note of the file that the command line names, or of the default one.
+    pub(crate) fn note(file: Option<&Path>) -> Self {
+        let path = file.unwrap_or_else(|| Path::new(crate::config::DEFAULT_FILE)).to_path_buf();
+        let state = file_state(&path);
+        Self { path, state }
+    }
 }
 
 /// A file's modification time and its length in bytes; `None` if it cannot be read.
@@ -39,8 +58,7 @@ pub(crate) async fn watch(
     metrics: Metrics,
 ) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let file = origin.file.clone().unwrap_or_else(|| PathBuf::from(crate::config::DEFAULT_FILE));
-    let mut last_state = file_state(&file);
+    let WatchedFile { path: file, state: mut last_state } = origin.watched.clone();
     loop {
         tokio::select! {
             _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),

@@ -169,3 +169,16 @@ async fn a_file_that_is_wrong_is_refused_by_name_and_the_old_configuration_holds
     env.until_accounted(samples.records(40)).await;
     assert_eq!(env.number("SELECT count(DISTINCT config) FROM readings").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_changed_while_the_engine_starts_takes_effect() {
+    let mut env = start(config()).await;
+    env.servers.redis.stop().unwrap();
+    let engine = env.launch(&env.base(), &[]);
+    engine.until_log_contains("redis does not answer").await;
+    engine.rewrite_config(&config().set("detector.alarms_per_week", 3));
+    env.servers.redis.restart_on_same_port().unwrap();
+    engine.until_log_contains("the configuration file has changed").await;
+    engine.until_log_contains("appending control entries to the log").await;
+    until_logged(&env, "\"alarms_per_week\":3.0").await;
+}
