@@ -30,6 +30,8 @@ pub struct Metrics {
     pub mqtt_connected: IntGaugeVec,
     /// Connections to the broker.
     pub mqtt_connects: IntCounterVec,
+    /// Connections at which the broker had lost the session of the engine.
+    pub mqtt_sessions_lost: IntCounterVec,
     /// 1 while another client uses the client id at the broker.
     pub mqtt_client_id_conflict: IntGaugeVec,
     /// Topic filters of the configuration that the broker refuses.
@@ -245,6 +247,11 @@ impl Metrics {
                 &["broker"],
             )?,
             mqtt_connects: r.counters("mqtt_connects_total", "Connections to the broker.", &["broker"])?,
+            mqtt_sessions_lost: r.counters(
+                "mqtt_sessions_lost_total",
+                "Connections at which the broker had lost the session of the engine.",
+                &["broker"],
+            )?,
             mqtt_client_id_conflict: r.gauges(
                 "mqtt_client_id_conflict",
                 "1 while another client uses the client id at the broker.",

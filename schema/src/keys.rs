@@ -16,6 +16,7 @@
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
 //! | `thicket:ingress:importing` | string | the mark of an import that has not ended |
+//! | `thicket:ingress:sessions` | hash | the sessions that brokers have had, by client id and address |
 //! | `thicket:ingress:<client id>:births` | hash | the Sparkplug births that were learnt at a broker |
 
 use crate::ids::{PartitionId, SensorName};
@@ -117,6 +118,11 @@ impl Keys {
     /// Returns the key of the epoch of the newest holder of the subscriptions.
     pub fn ingress_epoch(&self) -> EpochKey {
         EpochKey(format!("{}:ingress:ingress_epoch", self.prefix))
+    }
+
+    /// Returns the key of the sessions that brokers have had.
+    pub fn sessions(&self) -> String {
+        format!("{}:ingress:sessions", self.prefix)
     }
 
     /// Returns the key of the Sparkplug births that the holders of a subscription have learnt.

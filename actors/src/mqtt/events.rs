@@ -1,6 +1,7 @@
 //! What a connection yields, and why it ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -13,6 +14,9 @@ pub enum Event {
     Connected {
         /// Whether the broker has kept the session of the client id.
         session_present: bool,
+        /// How long the broker keeps the session; `None` if it does not say. With MQTT 5, this means as
+        /// long as the client asked for.
+        session_expiry: Option<Duration>,
     },
     /// A message of a subscription.
     Message(Message),

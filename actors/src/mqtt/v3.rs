@@ -59,7 +59,7 @@ pub(super) fn event(
 ) -> Result<Event, Failure> {
     Ok(match polled.map_err(|error| failure(&error, address))? {
         rumqttc::Event::Incoming(Incoming::ConnAck(ConnAck { session_present, .. })) => {
-            Event::Connected { session_present }
+            Event::Connected { session_present, session_expiry: None }
         }
         rumqttc::Event::Incoming(Incoming::Publish(publish)) => Event::Message(message(publish)),
         rumqttc::Event::Incoming(Incoming::SubAck(answer)) => {

@@ -73,7 +73,11 @@ pub(super) fn event(
 ) -> Result<Event, Failure> {
     use rumqttc::v5::Event::{Incoming, Outgoing as Sent};
     Ok(match polled.map_err(|error| failure(&error, address))? {
-        Incoming(Packet::ConnAck(ConnAck { session_present, .. })) => Event::Connected { session_present },
+        Incoming(Packet::ConnAck(ConnAck { session_present, properties, .. })) => {
+            let expiry = properties.and_then(|properties| properties.session_expiry_interval);
+            let session_expiry = expiry.map(|seconds| Duration::from_secs(seconds.into()));
+            Event::Connected { session_present, session_expiry }
+        }
         Incoming(Packet::Publish(publish)) => Event::Message(message(publish)),
         Incoming(Packet::SubAck(answer)) => {
             Event::Subscribed(answer.return_codes.into_iter().map(reasons::subscription).collect())

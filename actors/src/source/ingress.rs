@@ -13,12 +13,13 @@ use actix::{
 use futures_util::future::join_all;
 use thicket_schema::Keys;
 use thicket_store::postgres::PostgresPool;
-use thicket_store::redis::{BirthStore, Client, Leases, LogReader};
+use thicket_store::redis::{BirthStore, Client, Leases, LogReader, SessionMark};
 use tokio::sync::watch;
 
 use super::births::Births;
 use super::controls::ControlPublisher;
 use super::decode::DecodeOptions;
+use super::kept_session::KeptSession;
 use super::registry::{IntakeLimits, Registry};
 use super::reorder::Reorder;
 use super::session::Session;
@@ -107,7 +108,10 @@ impl MqttIngress {
             metrics.reorder_held.with_label_values(&[&options.name]).set(0);
             // The other half is for messages on their way to the log.
             let held = options.max_in_flight as usize / 2;
+            metrics.mqtt_sessions_lost.with_label_values(&[&options.name]).inc_by(0);
             let births_key = names.births(&options.client_id);
+            let kept = format!("{} at {}", options.client_id, options.address);
+            let kept = SessionMark::new(redis.clone(), names.sessions(), kept);
             Rc::new(Session {
                 credits: CreditPool::new(options.max_in_flight),
                 options,
@@ -122,6 +126,7 @@ impl MqttIngress {
                 registry: Rc::clone(&registry),
                 term: Cell::new(0),
                 connection: tokio::sync::Mutex::new(None),
+                kept: KeptSession::new(kept),
                 births: Births::new(BirthStore::new(redis.clone(), births_key)),
             })
         };

@@ -6,6 +6,7 @@
 //! - `receive`: what becomes of each message.
 //! - `conflict`: notices another client with the same client id.
 //! - `reorder`: holds readings back to put them in order.
+//! - `kept_session`: notices that a broker has lost the session.
 //! - `subscription_lease`: which node holds the subscription.
 //! - `decode`, `stamp`: turns a message into records.
 //! - `registry`, `admission`: limits on new sensors, fields and days.
@@ -27,6 +28,7 @@ mod filter;
 mod fit;
 mod ignore;
 mod ingress;
+mod kept_session;
 mod letter_rate;
 mod receive;
 mod registry;

@@ -14,6 +14,7 @@ use super::births::Births;
 use super::conflict::{self, End, IdConflict};
 use super::controls::ControlPublisher;
 use super::decode::{DecodeOptions, MessageDecoder};
+use super::kept_session::KeptSession;
 use super::registry::Registry;
 use super::reorder::Reorder;
 use super::stamp::Stamp;
@@ -44,6 +45,7 @@ pub(super) struct Session {
     /// Readings that are held back. Kept when the actor restarts.
     pub(super) reorder: RefCell<Reorder<Waiting>>,
     pub(super) births: Births,
+    pub(super) kept: KeptSession,
     /// The term of the lease in which this session last held it. Kept when the actor restarts.
     pub(super) term: Cell<u64>,
     /// Kept when the actor restarts: a panic in the decoder does not end the connection.
@@ -240,9 +242,11 @@ impl Session {
                 }
             };
             match event {
-                Ok(Event::Connected { session_present }) => {
+                Ok(Event::Connected { session_present, session_expiry }) => {
                     *accepted = Some(Instant::now());
                     self.on_connected(client, session_present);
+                    let (options, metrics) = (&self.options, &self.metrics);
+                    self.kept.on_connected(options, metrics, session_present, session_expiry).await;
                 }
                 Ok(Event::Message(message)) if !*stop.borrow() => {
                     self.on_message(message, client, &memory.decoder).await;
@@ -250,6 +254,7 @@ impl Session {
                 Ok(Event::Subscribed(results)) => {
                     *subscribed = true;
                     self.on_subscribed(&results);
+                    self.kept.on_subscribed(&self.options).await;
                 }
                 Ok(Event::Disconnected) => return None,
                 Ok(_) => {}

@@ -96,6 +96,7 @@ fn advance(metrics: &Metrics) {
     metrics.mqtt_messages.with_label_values(&["retained"]).inc_by(5);
     metrics.mqtt_connected.with_label_values(&["broker:1883"]).set(1);
     metrics.mqtt_connects.with_label_values(&["broker:1883"]).inc_by(1);
+    metrics.mqtt_sessions_lost.with_label_values(&["broker:1883"]).inc_by(0);
     metrics.mqtt_client_id_conflict.with_label_values(&["broker:1883", "thicket"]).set(0);
     metrics.mqtt_subscriptions_refused.with_label_values(&["broker:1883"]).set(0);
     metrics.mqtt_subscriptions_downgraded.with_label_values(&["broker:1883"]).set(0);

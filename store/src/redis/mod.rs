@@ -8,6 +8,7 @@
 //! - `checkpoints`: the states of detectors. `checkpoint_memory`: the account of their memory.
 //!   `allocation`: how much one takes.
 //! - `births`: what Sparkplug births have taught.
+//! - `session_mark`: which brokers had a session of the engine.
 //! - `transfer`: copies all keys to another Redis.
 //! - `settings`: the version and the settings of the server.
 
@@ -23,6 +24,7 @@ mod log_backlog;
 mod node;
 mod reader;
 mod server;
+mod session_mark;
 mod settings;
 mod suspects;
 mod transfer;
@@ -42,6 +44,7 @@ pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use server::{RedisServer, RedisServerError};
+pub use session_mark::SessionMark;
 pub use settings::{RedisMemory, disconnect, is_read_only_replica, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;

@@ -239,3 +239,29 @@ async fn a_broker_that_closes_each_connection_at_the_subscription_is_no_conflict
     };
     tokio::time::timeout(END, connected).await.unwrap();
 }
+
+/// Connects without a session under the client id, which ends its session at the broker.
+async fn end_session(options: MqttOptions) {
+    let options = MqttOptions { session_expiry: None, ..options };
+    let (client, mut event_loop) = connect(&options, Version::V5).unwrap();
+    while !matches!(event_loop.poll().await.unwrap(), Event::Connected { .. }) {}
+    client.disconnect().unwrap();
+    while !matches!(event_loop.poll().await, Ok(Event::Disconnected) | Err(_)) {}
+}
+
+#[actix_rt::test]
+async fn a_session_that_the_broker_has_lost_is_counted() {
+    let servers = Servers::start();
+    for (ends, expected) in [(false, 0), (false, 0), (true, 1), (false, 0)] {
+        if ends {
+            end_session(servers.options(Version::V5, "engine")).await;
+        }
+        let (append, _appended) = record(|_| ());
+        let (redelivery, metrics) = (Redelivery::default(), metrics());
+        let broker = servers.broker(Version::V5, &redelivery);
+        let ingress = start(MqttIngress::new(vec![broker], servers.peers(&metrics, append).await, &metrics));
+        until_subscribed(&metrics).await;
+        tokio::time::timeout(END, ingress.send(Drain)).await.unwrap().unwrap();
+        assert_eq!(metrics.mqtt_sessions_lost.with_label_values(&["test"]).get(), expected);
+    }
+}
