@@ -6,13 +6,12 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike as _, EventInterface as _};
-use fred::types::Builder;
 use fred::types::config::ReconnectPolicy;
+use fred::types::{Builder, InfoKind};
 use socket2::TcpKeepalive;
 use thicket_connect::{refusal, with_advice};
 
 use super::server::RedisServer;
-use super::settings::is_read_only_replica;
 use crate::complaints;
 use crate::retry::until_ok;
 
@@ -137,6 +136,13 @@ async fn replace_useless_connections(client: Client) {
         // An error means that a later try connects.
         let _ = client.force_reconnection().await;
     }
+}
+
+/// Whether the server is a replica that refuses writes: `READONLY`.
+pub async fn is_read_only_replica(redis: &Client) -> Result<bool, RedisError> {
+    let info: String = redis.info(Some(InfoKind::Replication)).await?;
+    let says = |line: &str| info.lines().any(|said| said.trim_end() == line);
+    Ok(says("role:slave") && says("slave_read_only:1"))
 }
 
 /// Logs why a certificate is refused when the client reconnects. The commands that fail meanwhile

@@ -35,7 +35,8 @@ pub use births::BirthStore;
 pub use checkpoint_memory::ListedCheckpoint;
 pub use checkpoints::{CheckpointStore, Saved, StoredCheckpoint, checkpoint_seqs};
 pub use connection::{
-    RedisError, connect_redis, is_out_of_memory, is_passing, try_connect_redis, unconnected_redis,
+    RedisError, connect_redis, is_out_of_memory, is_passing, is_read_only_replica, try_connect_redis,
+    unconnected_redis,
 };
 pub use fred::clients::Client;
 pub use heartbeats::{Heartbeats, live_nodes};
@@ -45,7 +46,7 @@ pub use node::NodeName;
 pub use reader::{LogEntry, LogReader};
 pub use server::{RedisServer, RedisServerError};
 pub use session_mark::SessionMark;
-pub use settings::{RedisMemory, disconnect, is_read_only_replica, redis_memory, server_version, setting};
+pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};
 pub use suspects::{Suspect, Suspects};
 pub use thicket_protocol::lease::LeaseState;
 pub use transfer::{KeyDump, begin_import, dump_keys, end_import, is_importing, restore_keys};

@@ -25,13 +25,6 @@ pub async fn redis_memory(redis: &Client) -> Result<RedisMemory, RedisError> {
     Ok(RedisMemory { used: number("used_memory"), limit: number("maxmemory") })
 }
 
-/// Whether the server is a replica that refuses writes: `READONLY`.
-pub async fn is_read_only_replica(redis: &Client) -> Result<bool, RedisError> {
-    let info: String = redis.info(Some(InfoKind::Replication)).await?;
-    let says = |line: &str| info.lines().any(|said| said.trim_end() == line);
-    Ok(says("role:slave") && says("slave_read_only:1"))
-}
-
 /// Returns the server's version, `None` if the server does not tell it.
 pub async fn server_version(redis: &Client) -> Result<Option<String>, RedisError> {
     let info: String = redis.info(None).await?;
