@@ -58,12 +58,15 @@ mod topology;
 mod transfer;
 mod try_message;
 mod up;
+mod usage;
 
 use std::process::ExitCode;
 
 use crate::terminal::{errln, on_one_line, output_error, shown};
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
+use config::ConfigProblems;
+use usage::WrongUsage;
 
 /// The command line or the configuration is wrong.
 const WRONG_USAGE: u8 = 2;
@@ -182,13 +185,24 @@ fn without_configuration(cli: &Cli) -> Option<anyhow::Result<ExitCode>> {
 
 /// Shows the error of a command. Output that is not complete is an error too.
 fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
-    let code = result.unwrap_or_else(|error| {
-        errln!("thicket: {}", error_text(&error));
-        ExitCode::FAILURE
-    });
+    let code = result.unwrap_or_else(|error| failed(&error));
     let Some(error) = output_error() else { return code };
     errln!("thicket: the output cannot be written: {error}");
     if code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+}
+
+/// Shows an error, and returns the exit code. Each problem of another configuration has a line.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<ConfigProblems>() {
+        let context = error.chain().take_while(|cause| !cause.is::<ConfigProblems>());
+        let context: Vec<String> = context.map(ToString::to_string).collect();
+        for line in problems.lines() {
+            errln!("thicket: {}", [&context[..], &[on_one_line(&line)]].concat().join(": "));
+        }
+        return ExitCode::from(WRONG_USAGE);
+    }
+    errln!("thicket: {}", error_text(error));
+    if error.is::<WrongUsage>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
 }
 
 /// Returns the text of an error. The log of a server that has not started has its lines; any other

@@ -23,12 +23,13 @@ mod source;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chrono::Utc;
 use thicket_schema::Timestamp;
 
 use crate::config::{self, Config, Overrides};
 use crate::stores;
+use crate::usage::WrongUsage;
 use args::BacktestArgs;
 use plan::Range;
 use report::Report;
@@ -47,7 +48,8 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
         with_late: !args.without_late,
     };
     if range.start() > range.to {
-        bail!("--from is after --to");
+        let problem = if args.to.is_some() { "--from is after --to" } else { "--from is in the future" };
+        return Err(WrongUsage(problem.to_owned()).into());
     }
     let mut jobs = if args.csv.is_empty() {
         let mut postgres = stores::postgres(config).await?;

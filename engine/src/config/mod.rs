@@ -32,6 +32,7 @@ pub(crate) use environment::unknown_variables;
 pub(crate) use error::ConfigError;
 pub(crate) use machine::{NODE_BYTES, machine_memory};
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
+pub(crate) use problems::ConfigProblems;
 pub(crate) use root::Config;
 pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};

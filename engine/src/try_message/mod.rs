@@ -16,6 +16,7 @@ pub(crate) use args::TryArgs;
 use chrono::Utc;
 
 use crate::config::Config;
+use crate::usage::WrongUsage;
 
 /// Decodes a message and prints each step.
 pub(crate) fn try_message(config: &Config, args: &TryArgs) -> anyhow::Result<ExitCode> {
@@ -29,7 +30,8 @@ pub(crate) fn try_message(config: &Config, args: &TryArgs) -> anyhow::Result<Exi
 
 fn payload_of(args: &TryArgs) -> anyhow::Result<Vec<u8>> {
     if let Some(digits) = &args.hex {
-        return bytes_of_hex(digits).context("--hex needs pairs of hexadecimal digits");
+        let bytes = bytes_of_hex(digits).context("--hex needs pairs of hexadecimal digits");
+        return bytes.map_err(|error| WrongUsage(format!("{error:#}")).into());
     }
     match &args.file {
         Some(file) if file.as_os_str() == "-" => {

@@ -22,6 +22,7 @@ mod http;
 mod lamps;
 mod late_labels;
 mod memory;
+mod mistakes;
 mod mqtt;
 mod newer_build;
 mod notifications;

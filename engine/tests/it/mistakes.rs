@@ -1,0 +1,64 @@
+//! Mistakes on the command line and in files. They are named, and destroy no file. No server is
+//! needed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::{BINARY, stderr, stdout};
+
+/// A directory with files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            std::fs::write(folder.path(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn thicket(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY).current_dir(self.0.path()).args(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must end with this code, and returns what it says of it.
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.thicket(arguments);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        text
+    }
+}
+
+const READINGS: &str = "time,level\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,2\n";
+
+#[test]
+fn every_problem_of_another_configuration_has_a_line_and_the_usage_is_wrong() {
+    let bad = "[queue]\npartitons = 8\nlinger = \"soon\"\n";
+    let folder = Folder::with(&[("bad.toml", bad), ("new.toml", ""), ("mic.csv", READINGS)]);
+    let text = folder.refused(2, &["backtest", "--with", "bad.toml", "--csv", "mic.csv"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("thicket: --with: bad.toml:2: queue.partitons: unknown key"), "{text}");
+    assert!(lines[1].starts_with("thicket: --with: bad.toml:3: queue.linger:"), "{text}");
+    let text = folder.refused(2, &["backtest", "--with", "nowhere.toml", "--csv", "mic.csv"]);
+    assert!(text.contains("nowhere.toml"), "{text}");
+    let csv = ["backtest", "--with", "new.toml", "--csv", "mic.csv"];
+    let text = folder.refused(2, &[&csv[..], &["--from", "1d", "--to", "2d"]].concat());
+    assert!(text.contains("--from is after --to"), "{text}");
+    let rows = ["backtest", "--with", "new.toml", "--from", "2199-01-01T00:00:00Z"];
+    let text = folder.refused(2, &rows);
+    assert!(text.contains("--from is in the future") && !text.contains("--to"), "{text}");
+    for digits in ["zz", "abc"] {
+        assert!(folder.refused(2, &["try", "sensors/a", "--hex", digits]).contains("hexadecimal"));
+    }
+}
