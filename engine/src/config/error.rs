@@ -162,7 +162,7 @@ fn hint(meant: &[String], known: &[String]) -> String {
 }
 
 /// Returns `; did you mean …?` with the most similar name; empty if none is similar.
-pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
     most_similar(name, known).map(|similar| format!("; did you mean {similar}?")).unwrap_or_default()
 }
 

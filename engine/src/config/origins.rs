@@ -4,11 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::error::ConfigError;
-
 /// The origin of each key that has a value of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
@@ -19,21 +14,9 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Reads the lines of the keys of a file.
-    ///
-    /// # Errors
-    /// Fails if the text is not TOML. The error names line and column.
-    pub(super) fn of_file(path: PathBuf, text: &str) -> Result<Self, ConfigError> {
-        let table = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let (line, column) =
-                (line_at(text, at), text[..at].chars().rev().take_while(|c| *c != '\n').count() + 1);
-            let place = format!("{}:{line}:{column}", path.display());
-            ConfigError::Syntax { place, problem: error.message().to_owned() }
-        })?;
-        let mut lines = BTreeMap::new();
-        add_table(&mut lines, "", table.get_ref(), text);
-        Ok(Self { file: Some((path, lines)), above: BTreeMap::new() })
+    /// Takes the lines of the keys of a file.
+    pub(super) const fn of_file(path: PathBuf, lines: BTreeMap<String, usize>) -> Self {
+        Self { file: Some((path, lines)), above: BTreeMap::new() }
     }
 
     /// Notes an environment variable or a flag.
@@ -84,32 +67,4 @@ impl Origins {
 /// `mqtt.url` for `mqtt[0].url`.
 fn alias(key: &str) -> Option<String> {
     key.strip_prefix("mqtt[0]").map(|rest| format!("mqtt{rest}"))
-}
-
-fn add_table(lines: &mut BTreeMap<String, usize>, place: &str, table: &DeTable<'_>, text: &str) {
-    for (name, value) in table {
-        let key =
-            if place.is_empty() { name.get_ref().to_string() } else { format!("{place}.{}", name.get_ref()) };
-        lines.entry(key.clone()).or_insert_with(|| line_at(text, name.span().start));
-        add_value(lines, &key, value, text);
-    }
-}
-
-fn add_value(lines: &mut BTreeMap<String, usize>, key: &str, value: &Spanned<DeValue<'_>>, text: &str) {
-    match value.get_ref() {
-        DeValue::Table(table) => add_table(lines, key, table, text),
-        DeValue::Array(elements) => {
-            for (index, element) in elements.iter().enumerate() {
-                let key = format!("{key}[{index}]");
-                lines.insert(key.clone(), line_at(text, element.span().start));
-                add_value(lines, &key, element, text);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Returns the line of a byte, from 1.
-fn line_at(text: &str, byte: usize) -> usize {
-    text[..byte.min(text.len())].matches('\n').count() + 1
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
+use figment::providers::Serialized;
 use figment::value::Dict;
 
 use super::environment;
@@ -12,6 +12,7 @@ use super::extract::{extract_partly, merged};
 use super::keys::keys_of;
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
+use super::parse::{Parsed, keys_of_toml, parse};
 use super::problems::ConfigProblems;
 use super::root::Config;
 
@@ -37,9 +38,7 @@ pub(crate) struct Loaded {
 /// # Errors
 /// Returns every problem that can be found, each with its place.
 pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigProblems> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    load_from(file, variables, overrides)
+    load_from(file, variables(), overrides)
 }
 
 /// Reads the configuration like [`load`], with these environment variables.
@@ -58,7 +57,7 @@ pub(super) fn load_from(
 
 /// Returns the keys of the shipped defaults that have a value.
 pub(crate) fn default_keys() -> Vec<String> {
-    keys_of(&defaults())
+    keys_of(&defaults().unwrap_or_default())
 }
 
 /// Returns the shipped defaults as text.
@@ -72,15 +71,15 @@ fn read(
     overrides: &Overrides,
     origins: &mut Origins,
 ) -> Result<Config, ConfigError> {
-    let defaults = defaults();
-    let mut of_file = match text_of(file)? {
-        None => Dict::new(),
+    let defaults = defaults()?;
+    let (mut of_file, mut problems) = match text_of(file)? {
+        None => (Dict::new(), Vec::new()),
         Some((path, text)) => {
-            *origins = Origins::of_file(path, &text)?;
-            Figment::from(Toml::string(&text)).extract().unwrap_or_default()
+            let Parsed { keys, lines, problems } = parse(&path.display().to_string(), &text)?;
+            *origins = Origins::of_file(path, lines);
+            (keys, problems)
         }
     };
-    let mut problems = Vec::new();
     environment::read_secrets(&mut of_file, &defaults, "", &mut problems);
     let mut above = environment::settings(variables, &defaults, origins, &mut problems);
     for (key, value) in overrides {
@@ -100,6 +99,11 @@ fn read(
     Ok(config)
 }
 
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// Returns the path and the text of the file; `None` if no file is named and there is no
 /// `thicket.toml`.
 fn text_of(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
@@ -111,6 +115,7 @@ fn text_of(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError
     }
 }
 
-fn defaults() -> Dict {
-    Figment::from(Toml::string(DEFAULTS)).extract().unwrap_or_default()
+/// Returns the keys of the shipped defaults. A test reads them.
+fn defaults() -> Result<Dict, ConfigError> {
+    keys_of_toml("default.toml", DEFAULTS)
 }

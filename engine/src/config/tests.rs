@@ -1,8 +1,5 @@
 use std::io::Write as _;
 
-use figment::Provider as _;
-use figment::providers::Format as _;
-
 use super::problems::ConfigProblems;
 use super::sources::load_from;
 use super::*;
@@ -41,11 +38,8 @@ fn the_shipped_defaults_are_valid() {
 /// What ships says outright what holds anyway, key by key, so that it can be read as the reference.
 #[test]
 fn the_shipped_file_names_every_setting_of_a_detector_with_its_default() {
-    let shipped: figment::value::Dict =
-        figment::providers::Toml::string(include_str!("default.toml")).nested().data().map_or_else(
-            |error| panic!("{error}"),
-            |mut profiles| profiles.remove(&figment::Profile::new("detector")).unwrap(),
-        );
+    let shipped = keys_of_toml("default.toml", default_text()).unwrap();
+    let shipped = shipped["detector"].as_dict().unwrap();
     let code = figment::value::Value::serialize(thicket_detector::DetectorConfig::default()).unwrap();
     let code = code.into_dict().unwrap();
     assert_eq!(shipped.keys().collect::<Vec<_>>(), code.keys().collect::<Vec<_>>());
@@ -317,4 +311,40 @@ fn the_routes_of_the_documentation_can_be_used() {
         count += 1;
     }
     assert!(count >= 4, "{count} examples");
+}
+
+/// One parser reads the file. When there were two, a file that only one of them accepted was ignored
+/// whole.
+#[test]
+fn a_file_of_toml_1_1_is_read() {
+    let read = |text: &str| load_text(&format!("[queue]\npartitions = 8\n{text}")).unwrap();
+    for text in [
+        "[mqtt]\nwords = {\n  on = 1, # a comment\n  off = 0\n}\n",
+        "[mqtt]\nwords = { on = 1, }\n",
+        "[node]\nname = \"\\x41\"\n",
+        "[node]\nname = \"\\e\"\n",
+    ] {
+        assert_eq!(read(text).queue.partitions, 8, "{text}");
+    }
+    assert_eq!(read("[node]\nname = \"\\x41\"\n").node.name, "A");
+    assert_eq!(read("[mqtt]\nwords = { on = 1, }\n").mqtt[0].messages.words["on"].to_string(), "1");
+    let words = &read("[mqtt]\nwords = { a = nan, b = -7, c = 0x1F, d = 1_000.5 }\n").mqtt[0].messages.words;
+    assert!(words["a"].is_nan());
+    assert_eq!(["b", "c", "d"].map(|name| words[name].to_string()), ["-7", "31", "1000.5"]);
+}
+
+#[test]
+fn a_value_that_no_setting_can_have_is_named_by_line_and_key() {
+    for (line, text) in [
+        ("2: detector.warm_up: is 99999999999999999999, but", "[detector]\nwarm_up = 99999999999999999999\n"),
+        ("2: detector.alarms_per_week: is 1e400, but", "[detector]\nalarms_per_week = 1e400\n"),
+        ("2: node.name: is the date or time 07:32, but", "[node]\nname = 07:32\n"),
+        ("2: mqtt.time_floor: is the date or time 2020-01-01, but", "[mqtt]\ntime_floor = 2020-01-01\n"),
+        ("2: detector.fields[1]: is -1e999, but", "[detector]\nfields = [\"a\", -1e999]\n"),
+    ] {
+        let found = problems(text, &[]);
+        assert!(found.len() == 1 && found[0].starts_with(line), "{text}: {found:?}");
+    }
+    let both = problems("[queue]\npartitions = 99999999999999999999\nlinger = \"soon\"\n", &[]);
+    assert_eq!(both.len(), 2, "{both:?}");
 }

@@ -5,11 +5,10 @@ mod args;
 
 use std::process::ExitCode;
 
+use crate::config::{ConfigError, keys_of_toml, suggestion};
 use crate::terminal::{out, outln};
-use anyhow::Context as _;
+use crate::usage::WrongUsage;
 pub(crate) use args::PresetsCommand;
-use figment::Figment;
-use figment::providers::{Format as _, Toml};
 use figment::value::Dict;
 
 /// The presets, sorted by name, with their files.
@@ -30,10 +29,16 @@ const PRESETS: [(&str, &str); 14] = [
     ("zigbee2mqtt", include_str!("toml/zigbee2mqtt.toml")),
 ];
 
-/// A name that is no preset.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no preset {0:?}; the presets are {names}", names = names().join(", "))]
-pub(crate) struct UnknownPreset(String);
+/// Why a preset cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PresetError {
+    /// No preset has this name.
+    #[error("there is no preset {0:?}{meant}; the presets are {names}", meant = suggestion(.0, &names()), names = names().join(", "))]
+    Unknown(String),
+    /// Its file cannot be read, which a test excludes.
+    #[error("the preset cannot be read: {0}")]
+    Unreadable(#[from] ConfigError),
+}
 
 /// Returns the names of the presets, sorted.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -41,17 +46,17 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// Returns the keys of the subscriptions of a preset, at least one.
-pub(crate) fn subscriptions_of(name: &str) -> Result<Vec<Dict>, UnknownPreset> {
+pub(crate) fn subscriptions_of(name: &str) -> Result<Vec<Dict>, PresetError> {
     let text = text_of(name)?;
-    let keys: Dict = Figment::from(Toml::string(text)).extract().unwrap_or_default();
+    let keys = keys_of_toml(name, text)?;
     let several = keys.get("subscriptions").and_then(figment::value::Value::as_array);
     let several = several.map(|all| all.iter().filter_map(|one| one.as_dict().cloned()).collect());
     Ok(several.unwrap_or_else(|| vec![keys]))
 }
 
-fn text_of(name: &str) -> Result<&'static str, UnknownPreset> {
+fn text_of(name: &str) -> Result<&'static str, PresetError> {
     let preset = PRESETS.iter().find(|(preset, _)| *preset == name);
-    preset.map(|(_, text)| *text).ok_or_else(|| UnknownPreset(name.to_owned()))
+    preset.map(|(_, text)| *text).ok_or_else(|| PresetError::Unknown(name.to_owned()))
 }
 
 /// Runs a command on presets.
@@ -63,7 +68,8 @@ pub(crate) fn run(command: &PresetsCommand) -> anyhow::Result<ExitCode> {
             }
         }
         PresetsCommand::Show { name } => {
-            out!("{}", text_of(name).context("list them with `thicket presets list`")?);
+            let text = text_of(name);
+            out!("{}", text.map_err(|error| WrongUsage(format!("{error} (`thicket presets list`)")))?);
         }
     }
     Ok(ExitCode::SUCCESS)
