@@ -5,7 +5,7 @@
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section; `mqtt` has those of the brokers, `notify` those of
 //!   notifications.
-//! - `parse`: TOML, as keys and lines.
+//! - `parse`: TOML, as keys and lines. `paths`: relative paths of a file.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place. `keys`: the names of keys.
@@ -24,6 +24,7 @@ mod mqtt;
 mod notify;
 mod origins;
 mod parse;
+mod paths;
 mod problems;
 mod root;
 mod sections;

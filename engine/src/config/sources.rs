@@ -13,6 +13,7 @@ use super::keys::keys_of;
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
 use super::parse::{Parsed, keys_of_toml, parse};
+use super::paths;
 use super::problems::ConfigProblems;
 use super::root::Config;
 
@@ -75,7 +76,8 @@ fn read(
     let (mut of_file, mut problems) = match text_of(file)? {
         None => (Dict::new(), Vec::new()),
         Some((path, text)) => {
-            let Parsed { keys, lines, problems } = parse(&path.display().to_string(), &text)?;
+            let Parsed { mut keys, lines, problems } = parse(&path.display().to_string(), &text)?;
+            paths::resolve(&mut keys, path.parent().unwrap_or_else(|| Path::new("")));
             *origins = Origins::of_file(path, lines);
             (keys, problems)
         }

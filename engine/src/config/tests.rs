@@ -348,3 +348,33 @@ fn a_value_that_no_setting_can_have_is_named_by_line_and_key() {
     let both = problems("[queue]\npartitions = 99999999999999999999\nlinger = \"soon\"\n", &[]);
     assert_eq!(both.len(), 2, "{both:?}");
 }
+
+#[test]
+fn a_relative_path_of_a_file_begins_in_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thicket.toml");
+    std::fs::write(folder.path().join("a.token"), "0123456789abcdef\n").unwrap();
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        load_from(Some(&file), std::iter::empty(), &Overrides::new())
+    };
+    let text = "[http]\noperate_token_file = \"a.token\"\n[mqtt]\npassword_file = \"a.token\"\n\
+                [[notify.routes]]\nname = \"a\"\nurl = \"https://h/x\"\ntoken_file = \"a.token\"\n\
+                [notify.routes.headers]\nx_file = \"a\"\n";
+    let config = load(text).unwrap().config;
+    assert_eq!(config.http.operate_token_file, folder.path().join("a.token"));
+    assert_eq!(config.http.read_token_file.as_os_str(), "");
+    assert_eq!(config.mqtt[0].broker.password, "0123456789abcdef");
+    let routes = config.notify.routes().unwrap();
+    assert_eq!(routes[0].config.token, "0123456789abcdef");
+    assert_eq!(routes[0].config.headers["x_file"], "a");
+    let redis = "[redis]\nurl = \"rediss://h\"\n[redis.tls]\n";
+    for (keys, named) in [
+        ("ca = \"ca.pem\"", folder.path().join("ca.pem")),
+        ("cert = \"c.pem\"\nkey = \"k.pem\"", folder.path().join("c.pem")),
+        ("ca = \"/nowhere/ca.pem\"", "/nowhere/ca.pem".into()),
+    ] {
+        let error = load(&format!("{redis}{keys}\n")).unwrap_err().to_string();
+        assert!(error.contains(named.to_str().unwrap()), "{error}");
+    }
+}
