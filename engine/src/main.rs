@@ -62,6 +62,8 @@ mod usage;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use crate::terminal::{errln, on_one_line, output_error, shown};
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
@@ -122,7 +124,6 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => on_threads(check::check(&config, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
-        Command::Ready => on_threads(ready::ready(&config)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),
         Command::Deadletter { command } => on_threads(deadletters::deadletter(&config, command)),
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         Command::Completions(_)
         | Command::Man(_)
         | Command::Presets { .. }
+        | Command::Ready
         | Command::Up(_)
         | Command::Down(_) => Ok(ExitCode::SUCCESS),
     };
@@ -168,13 +170,17 @@ fn show(warnings: &[String]) {
     }
 }
 
-/// Runs a command that needs no configuration. Returns `None` for any other command.
+/// Runs a command that needs no configuration, or only a part. Returns `None` for any other command.
 fn without_configuration(cli: &Cli) -> Option<anyhow::Result<ExitCode>> {
     match &cli.command {
         Command::Completions(args) => Some(Ok(generate::completions(Cli::command(), *args))),
         Command::Man(args) => Some(generate::man(Cli::command(), args)),
         Command::Config(args) if args.defaults => Some(Ok(show_config::print_defaults())),
         Command::Presets { command } => Some(presets::run(command)),
+        Command::Ready => {
+            let http = config::load_http(cli.config.as_deref()).context("configuration");
+            Some(http.and_then(|http| on_threads(ready::ready(&http))))
+        }
         Command::Up(args) => Some(up::up(args)),
         Command::Down(args) => Some(up::down(args)),
         Command::Export(args) => transfer::export_private(args, &cli.flags.overrides()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use prometheus_parse::{Sample, Scrape, Value};
 use ureq::Agent;
 use ureq::tls::TlsConfig;
@@ -36,7 +37,8 @@ pub(crate) struct Page {
 pub(crate) async fn page(http: &HttpConfig, path: &str) -> anyhow::Result<Page> {
     let scheme = if http.tls.is_on() { "https" } else { "http" };
     let url = format!("{scheme}://{}{path}", http.listen);
-    Ok(tokio::task::spawn_blocking(move || get(&url)).await??)
+    let page = tokio::task::spawn_blocking(move || get(&url)).await?;
+    page.with_context(|| format!("no engine answers at http.listen {}", http.listen))
 }
 
 fn get(url: &str) -> Result<Page, ureq::Error> {

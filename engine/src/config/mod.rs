@@ -39,7 +39,7 @@ pub(crate) use parse::keys_of_toml;
 pub(crate) use problems::ConfigProblems;
 pub(crate) use root::Config;
 pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};
-pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load};
+pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load, load_http};
 
 #[cfg(test)]
 mod tests;

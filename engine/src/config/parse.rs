@@ -37,6 +37,12 @@ pub(crate) fn keys_of_toml(name: &str, text: &str) -> Result<Dict, ConfigError> 
     parse(name, text).map(|parsed| parsed.keys)
 }
 
+/// Returns the keys of a text that can be read.
+pub(super) fn readable_keys(text: &str) -> Dict {
+    let (table, _) = DeTable::parse_recoverable(text);
+    Parsed::of(table.get_ref(), text).keys
+}
+
 fn syntax(name: &str, text: &str, error: &Error) -> ConfigError {
     let at = error.span().map_or(0, |span| span.start);
     let column = text[..at].chars().rev().take_while(|c| *c != '\n').count() + 1;

@@ -12,14 +12,18 @@ use super::extract::{extract_partly, merged};
 use super::keys::keys_of;
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
-use super::parse::{Parsed, keys_of_toml, parse};
+use super::parse::{Parsed, keys_of_toml, parse, readable_keys};
 use super::paths;
 use super::problems::ConfigProblems;
 use super::root::Config;
+use super::sections::HttpConfig;
 
 const DEFAULTS: &str = include_str!("default.toml");
 /// The configuration file if the command line names none.
 pub(crate) const DEFAULT_FILE: &str = "thicket.toml";
+
+/// The section of the server that `thicket ready` asks.
+const HTTP: &str = "http";
 
 /// The settings of the command line, as key and value.
 pub(crate) type Overrides = Vec<(&'static str, String)>;
@@ -54,6 +58,29 @@ pub(super) fn load_from(
         Ok(config) => Ok(Loaded { config, origins }),
         Err(error) => Err(ConfigProblems::locate(error, &origins)),
     }
+}
+
+/// Reads as much of `[http]` as can be read, and nothing else. An engine goes on with its
+/// configuration while its file has mistakes, and can still be asked how it is.
+///
+/// # Errors
+/// Fails if a named file cannot be read.
+pub(crate) fn load_http(file: Option<&Path>) -> Result<HttpConfig, ConfigProblems> {
+    let mut origins = Origins::default();
+    read_http(file, variables(), &mut origins).map_err(|error| ConfigProblems::locate(error, &origins))
+}
+
+fn read_http(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+    origins: &mut Origins,
+) -> Result<HttpConfig, ConfigError> {
+    let defaults = defaults()?;
+    let of_file = text_of(file)?.map(|(_, text)| readable_keys(&text)).unwrap_or_default();
+    let above = environment::settings(variables, &defaults, origins, &mut Vec::new());
+    let section = |keys: &Dict| keys.get(HTTP).and_then(|keys| keys.as_dict().cloned()).unwrap_or_default();
+    let (http, problems) = extract_partly(&section(&defaults), section(&merged(&of_file, &above)), HTTP, &[]);
+    http.ok_or(ConfigError::Several(problems))
 }
 
 /// Returns the keys of the shipped defaults that have a value.

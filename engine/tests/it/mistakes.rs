@@ -62,3 +62,18 @@ fn every_problem_of_another_configuration_has_a_line_and_the_usage_is_wrong() {
         assert!(folder.refused(2, &["try", "sensors/a", "--hex", digits]).contains("hexadecimal"));
     }
 }
+
+#[test]
+fn the_health_check_needs_nothing_of_a_file_but_the_address() {
+    let folder = Folder::with(&[]);
+    for text in [
+        "[http]\nlisten = \"127.0.0.1:1\"\n[queue]\npartitons = 8\n",
+        "[http]\nlisten = \"127.0.0.1:1\"\noperate_token_file = \"/nowhere\"\n",
+        "[http]\nlisten = \"127.0.0.1:1\"\n[queue]\nlinger = = 5\n",
+    ] {
+        std::fs::write(folder.path("thicket.toml"), text).unwrap();
+        let said = folder.refused(1, &["ready"]);
+        assert!(said.contains("no engine answers at http.listen 127.0.0.1:1"), "{text}: {said}");
+    }
+    assert!(folder.refused(2, &["ready", "--config", "nowhere.toml"]).contains("nowhere.toml"));
+}
