@@ -28,6 +28,7 @@ mod migrate;
 mod notify;
 mod output;
 mod own_clock;
+mod partial_file;
 mod plan;
 mod presets;
 mod progress_line;

@@ -21,6 +21,7 @@ mod scorer;
 mod scores_csv;
 mod source;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -60,12 +61,13 @@ pub(crate) async fn backtest(config: &Config, args: BacktestArgs) -> anyhow::Res
     // The sensors with the most readings first, so that no thread is left with one of them at the
     // end.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.readings));
+    let inputs: Vec<&Path> = args.csv.iter().chain([&args.with]).map(PathBuf::as_path).collect();
     let backtest = Backtest {
         jobs,
         configs: new.detector_configs()?,
         range,
         postgres: config.postgres.server(),
-        out: args.out.as_deref().map(ScoresFile::create).transpose()?,
+        out: args.out.as_deref().map(|out| ScoresFile::create(out, &inputs)).transpose()?,
     };
     let threads = args
         .threads

@@ -8,9 +8,8 @@
 //! | `redis/000000` … | keys of Redis with their values, postcard |
 //! | `end.json` | the digest and the number of rows; an archive without it is not complete |
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufReader, BufWriter, Read, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +20,8 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use thicket_store::redis::KeyDump;
+
+use crate::partial_file::PartialFile;
 
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const CONFIGURATION: &str = "thicket.toml";
@@ -37,30 +38,8 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Writes an archive.
 pub(super) struct ArchiveWriter {
     builder: tar::Builder<GzEncoder<BufWriter<File>>>,
-    /// The archive has this name only once it is whole.
-    path: PathBuf,
-    partial: Partial,
+    file: PartialFile,
     keys: u32,
-}
-
-/// The file of an archive that is not whole yet. Dropping the value removes the file.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // A file that stays is overwritten by the next export.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Whether a path leads to this open file.
-fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
-    let opened = file.metadata()?;
-    match std::fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 impl ArchiveWriter {
@@ -69,30 +48,9 @@ impl ArchiveWriter {
         if path.exists() {
             bail!("{} exists already; name a new file", path.display());
         }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let cannot = || format!("cannot write {}", partial.display());
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&partial);
-        let file = file.with_context(cannot)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another export writes {}", partial.display()),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-        }
-        // Another export may have ended just now, and given this file its name.
-        if !is_at(&file, &partial).with_context(cannot)? {
-            bail!("another export wrote {}", path.display());
-        }
-        // An export that was killed has left a part.
-        file.set_len(0).with_context(cannot)?;
+        let (partial, file) = PartialFile::create(path, 0o600)?;
         let compressed = GzEncoder::new(BufWriter::new(file), Compression::fast());
-        Ok(Self {
-            builder: tar::Builder::new(compressed),
-            path: path.to_owned(),
-            partial: Partial(partial),
-            keys: 0,
-        })
+        Ok(Self { builder: tar::Builder::new(compressed), file: partial, keys: 0 })
     }
 
     /// Adds a member.
@@ -101,7 +59,7 @@ impl ArchiveWriter {
         header.set_size(bytes.len() as u64);
         header.set_mode(0o600);
         let added = self.builder.append_data(&mut header, name, bytes);
-        added.with_context(|| format!("cannot write {}", self.partial.0.display()))
+        added.with_context(|| format!("cannot write {}", self.file.partial().display()))
     }
 
     /// Adds a member with JSON.
@@ -121,18 +79,12 @@ impl ArchiveWriter {
 
     /// Ends the archive, and gives it its name once it is on disk.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let Self { builder, path, partial, .. } = self;
+        let Self { builder, file, .. } = self;
         let write = || {
             let buffered = builder.into_inner()?.finish()?;
-            let mut file = buffered.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-            file.flush()?;
-            file.sync_all()?;
-            std::fs::rename(&partial.0, &path)?;
-            // The name itself must be on disk too.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            file.finish(&buffered.into_inner().map_err(std::io::IntoInnerError::into_error)?)
         };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write().with_context(|| format!("cannot write {}", file.path().display()))
     }
 }
 

@@ -42,6 +42,29 @@ impl Folder {
 const READINGS: &str = "time,level\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,2\n";
 
 #[test]
+fn a_backtest_replaces_no_file_of_its_own_and_none_before_all_is_scored() {
+    let folder =
+        Folder::with(&[("new.toml", ""), ("mic.csv", READINGS), ("bad.csv", "time,level\nnoon,1\n")]);
+    std::os::unix::fs::symlink(folder.path("mic.csv"), folder.path("link.csv")).unwrap();
+    std::fs::hard_link(folder.path("new.toml"), folder.path("hard.toml")).unwrap();
+    for out in ["mic.csv", "./mic.csv", "link.csv", "new.toml", "hard.toml"] {
+        let text = folder.refused(2, &["backtest", "--with", "new.toml", "--csv", "mic.csv", "--out", out]);
+        assert!(text.contains("--out") && text.contains(out), "{text}");
+    }
+    assert_eq!(folder.read("mic.csv"), READINGS);
+    assert_eq!(folder.read("new.toml"), "");
+    std::fs::write(folder.path("scores.csv"), "of yesterday").unwrap();
+    folder.refused(1, &["backtest", "--with", "new.toml", "--csv", "bad.csv", "--out", "scores.csv"]);
+    assert_eq!(folder.read("scores.csv"), "of yesterday");
+    assert!(!Path::new(&folder.path("scores.csv.partial")).exists());
+    let output =
+        folder.thicket(&["backtest", "--with", "new.toml", "--csv", "mic.csv", "--out", "scores.csv"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(folder.read("scores.csv").lines().count(), 3);
+    assert!(!Path::new(&folder.path("scores.csv.partial")).exists());
+}
+
+#[test]
 fn every_problem_of_another_configuration_has_a_line_and_the_usage_is_wrong() {
     let bad = "[queue]\npartitons = 8\nlinger = \"soon\"\n";
     let folder = Folder::with(&[("bad.toml", bad), ("new.toml", ""), ("mic.csv", READINGS)]);
