@@ -2,6 +2,7 @@
 //! take effect; other changes are reported, and take effect at the next start.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix::Addr;
@@ -53,10 +54,11 @@ type FileState = Option<(SystemTime, u64)>;
 /// Watches until the process ends.
 pub(crate) async fn watch(
     origin: Origin,
-    mut running: Config,
+    running: Config,
     ingress: Addr<MqttIngress>,
     metrics: Metrics,
 ) -> anyhow::Result<()> {
+    let mut running = Running::new(running)?;
     let mut hangup = signal(SignalKind::hangup())?;
     let WatchedFile { path: file, state: mut last_state } = origin.watched.clone();
     loop {
@@ -78,7 +80,7 @@ pub(crate) async fn watch(
         last_state = file_state(&file);
         match crate::config::load(origin.file.as_deref(), &origin.overrides) {
             Ok(loaded) => {
-                if let Err(error) = apply(&mut running, loaded.config, &ingress) {
+                if let Err(error) = apply(&mut running, &loaded.config, &ingress) {
                     metrics.config_last_reload_successful.set(0);
                     tracing::error!(%error, "the new configuration is rejected; the old one stays in force");
                 } else {
@@ -106,20 +108,78 @@ fn file_state(file: &Path) -> FileState {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn apply(running: &mut Config, new: Config, ingress: &Addr<MqttIngress>) -> anyhow::Result<()> {
-    let (old_detectors, detectors) =
-        (running.detector_configs()?.to_json(), new.detector_configs()?.to_json());
-    if running.without_detectors()? != new.without_detectors()? {
+/// What a running engine has of a configuration.
+struct Running {
+    /// The configuration of the start: its settings hold until the end, but for the detectors.
+    start: Config,
+    /// The detectors in force.
+    detectors: Arc<str>,
+}
+
+/// What a new configuration changes.
+struct Change {
+    /// The new detectors; `None` if they are those in force.
+    detectors: Option<Arc<str>>,
+    /// Whether it has other settings than the engine runs with.
+    needs_restart: bool,
+}
+
+impl Running {
+    fn new(start: Config) -> anyhow::Result<Self> {
+        let detectors = start.detector_configs()?.to_json();
+        Ok(Self { start, detectors })
+    }
+
+    /// Takes the detectors of a new configuration.
+    fn take(&mut self, new: &Config) -> anyhow::Result<Change> {
+        let detectors = new.detector_configs()?.to_json();
+        let needs_restart = self.start.without_detectors()? != new.without_detectors()?;
+        let is_new = self.detectors != detectors;
+        if is_new {
+            self.detectors = Arc::clone(&detectors);
+        }
+        Ok(Change { detectors: is_new.then_some(detectors), needs_restart })
+    }
+}
+
+fn apply(running: &mut Running, new: &Config, ingress: &Addr<MqttIngress>) -> anyhow::Result<()> {
+    let Change { detectors, needs_restart } = running.take(new)?;
+    if needs_restart {
         tracing::warn!(
             "a running engine applies only changes of the detectors; the other changes take effect at the next start"
         );
     }
-    if old_detectors == detectors {
+    let Some(detectors) = detectors else {
         tracing::info!("the configuration of the detectors has not changed");
         return Ok(());
-    }
+    };
     #[expect(clippy::disallowed_methods, reason = "bounded by how often a person saves a file")]
     ingress.do_send(Reload { detectors });
-    *running = new;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn config(text: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        load(Some(file.path()), &Overrides::new()).unwrap().config
+    }
+
+    #[test]
+    fn a_change_that_waits_for_the_next_start_is_named_until_it_is_taken_back() {
+        let mut running = Running::new(config("")).unwrap();
+        let mut take = |text: &str| {
+            let change = running.take(&config(text)).unwrap();
+            (change.detectors.is_some(), change.needs_restart)
+        };
+        assert_eq!(take("[queue]\nlinger = \"9ms\"\n[detector]\npoints = 64\n"), (true, true));
+        // The linger is still that of the start.
+        assert_eq!(take("[queue]\nlinger = \"9ms\"\n[detector]\npoints = 96\n"), (true, true));
+        assert_eq!(take("[detector]\npoints = 96\n"), (false, false));
+        assert_eq!(take(""), (true, false));
+    }
 }
