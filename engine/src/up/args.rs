@@ -33,16 +33,16 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<IpAddr>,
     /// Port of Mosquitto [default: that of the last start, or 1883].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) mqtt_port: Option<u16>,
     /// Port of Redis [default: that of the last start, or 14379].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) redis_port: Option<u16>,
     /// Port of PostgreSQL [default: that of the last start, or 14432].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) postgres_port: Option<u16>,
     /// Port of the engine's HTTP server [default: that of the last start, or 9464].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) http_port: Option<u16>,
     /// Show whether the deployment runs, its addresses and its log files. Exits with 1 if it does
     /// not run.
