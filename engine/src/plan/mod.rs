@@ -20,10 +20,20 @@ pub(crate) use needs::{Fleet, Plan};
 use crate::config::Config;
 use crate::format::{bytes, count, rough, rough_count};
 use crate::terminal::outln;
+use crate::usage::WrongUsage;
+
+/// Most readings in a second. Far beyond it, a number of bytes has no 64-bit integer.
+const MOST_READINGS: f64 = 1e9;
 
 /// Prints what a fleet needs.
 pub(crate) fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let PlanArgs { sensors, fields, rate, .. } = *args;
+    let readings = sensors as f64 * rate.per_second();
+    if readings > MOST_READINGS {
+        let problem =
+            format!("{readings:e} readings a second are more than the {MOST_READINGS:e} that can be planned");
+        return Err(WrongUsage(format!("--sensors and --rate: {problem}")).into());
+    }
     let cost = DetectorCost::measure(&config.detector, fields)?;
     let fleet = Fleet { sensors, fields, per_second: rate.per_second() };
     let plan = Plan::of(&fleet, &cost, config);

@@ -100,3 +100,13 @@ fn the_health_check_needs_nothing_of_a_file_but_the_address() {
     }
     assert!(folder.refused(2, &["ready", "--config", "nowhere.toml"]).contains("nowhere.toml"));
 }
+
+#[test]
+fn a_plan_for_more_than_any_fleet_is_refused() {
+    let folder = Folder::with(&[]);
+    let plan = ["plan", "--sensors", "1000000000", "--fields", "64", "--json", "--rate"];
+    let output = folder.thicket(&[&plan[..], &["1/s"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = folder.refused(2, &[&plan[..], &["1000000/s"]].concat());
+    assert!(text.contains("1e15 readings a second are more than the 1e9 that can be planned"), "{text}");
+}
