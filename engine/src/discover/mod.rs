@@ -33,6 +33,9 @@ use crate::terminal::errln;
 /// Listens, and prints which settings fit. Fails if no message becomes a reading.
 pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Result<ExitCode> {
     let mqtt = config.mqtt.first().context("the configuration has no broker")?;
+    if let Some(path) = &args.write {
+        write::check(path)?;
+    }
     let capture = match &args.file {
         None => listen::listen(&mqtt.broker, &args).await?,
         Some(file) if file.as_os_str() == "-" => Capture::read(std::io::stdin().lock())?,
@@ -44,11 +47,15 @@ pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Res
     };
     let proposals = proposal::proposals(&mqtt.messages, &capture, Utc::now().timestamp_micros())?;
     args.format.print(&proposals, |proposals| print::print(&capture, proposals))?;
-    if let Some(path) = &args.write {
-        write::write(path, &mqtt.broker.url, &proposals)?;
-        errln!("wrote {}; check it with `thicket check --config {0}`", path.display());
-    }
     let found = proposals.iter().any(|proposal| proposal.findings.readings > 0);
+    if let Some(path) = &args.write {
+        if found {
+            write::write(path, &mqtt.broker.url, &proposals)?;
+            errln!("wrote {}; check it with `thicket check --config {0}`", path.display());
+        } else {
+            errln!("thicket: {} is not written: no message becomes a reading", path.display());
+        }
+    }
     if found && args.write.is_none() {
         errln!(
             "next: `thicket discover --write new.toml` writes these settings; copy its [[mqtt.subscriptions]] to the end of \

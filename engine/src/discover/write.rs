@@ -8,6 +8,20 @@ use anyhow::Context as _;
 
 use super::proposal::Proposal;
 use crate::format::count;
+use crate::usage::WrongUsage;
+
+/// Fails if the file exists, or if there is no folder for it. Called before the broker is listened to.
+pub(super) fn check(path: &Path) -> Result<(), WrongUsage> {
+    if path.symlink_metadata().is_ok() {
+        return Err(WrongUsage(format!("--write: {} exists; name a new file", path.display())));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(WrongUsage(format!("--write: there is no folder {}", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Writes a new configuration file. Refuses to replace a file.
 pub(super) fn write(path: &Path, url: &str, proposals: &[Proposal]) -> anyhow::Result<()> {

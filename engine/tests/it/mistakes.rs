@@ -87,6 +87,18 @@ fn every_problem_of_another_configuration_has_a_line_and_the_usage_is_wrong() {
 }
 
 #[test]
+fn a_file_that_exists_is_named_before_the_broker_is_asked() {
+    let folder = Folder::with(&[("own.toml", "# mine\n"), ("none.jsonl", "")]);
+    // A file that does not exist would be named otherwise: the test sees what is checked first.
+    let text = folder.refused(2, &["discover", "--file", "nowhere.jsonl", "--write", "own.toml"]);
+    assert!(text.contains("own.toml exists"), "{text}");
+    assert_eq!(folder.read("own.toml"), "# mine\n");
+    let text = folder.refused(1, &["discover", "--file", "none.jsonl", "--write", "new.toml"]);
+    assert!(text.contains("new.toml is not written"), "{text}");
+    assert!(!folder.path("new.toml").exists());
+}
+
+#[test]
 fn the_health_check_needs_nothing_of_a_file_but_the_address() {
     let folder = Folder::with(&[]);
     for text in [
