@@ -103,6 +103,9 @@ fn main() -> ExitCode {
         }
     };
     let config = loaded.config.clone();
+    if let Some(command) = up::command_for(cli.config.as_deref()) {
+        stores::are_started_by(command);
+    }
     if let Err(error) = telemetry::start(&config.log) {
         errln!("thicket: {error:#}");
         return ExitCode::from(WRONG_USAGE);

@@ -2,6 +2,7 @@
 //! what to do.
 
 use std::fmt::Display;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -35,6 +36,14 @@ pub(crate) const MQTT: Remedy =
 pub(crate) const REDIS: Remedy =
     Remedy { url: "redis.url", start: "start it (`sudo apt-get install redis-server` installs it)" };
 
+/// The command that starts all servers, if they are those of a deployment of `thicket up`.
+static STARTED_BY: OnceLock<String> = OnceLock::new();
+
+/// Notes the command that starts all servers. Called at most once.
+pub(crate) fn are_started_by(command: String) {
+    let _ = STARTED_BY.set(command);
+}
+
 /// Parts of errors of a server that does not answer: it may not run.
 const AWAY: [&str; 7] = [
     "Connection refused",
@@ -66,6 +75,8 @@ impl Remedy {
         let has = |parts: &[&str]| parts.iter().any(|part| cause.contains(part));
         if cause.contains("failed to lookup address") {
             format!("correct the host name in {url}")
+        } else if let (true, Some(command)) = (has(&AWAY), STARTED_BY.get()) {
+            format!("the deployment does not run: start it with `{command}`")
         } else if has(&AWAY) {
             format!("if it does not run, {start}, or set {url}")
         } else if has(&REFUSED) {

@@ -40,6 +40,7 @@ mod signals;
 mod start_watch;
 mod taken_port;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use args::{ABOUT, DownArgs, UpArgs};
@@ -48,10 +49,22 @@ pub(crate) use down::down;
 pub(crate) use place::Place;
 pub(crate) use shell_words::quoted_if_needed;
 
+use crate::config::DEFAULT_FILE;
+
 /// Whether a deployment runs in the default data directory.
 pub(crate) fn is_default_running() -> bool {
     let place = Place::new(None);
     place.and_then(|place| record::is_held(&place)).unwrap_or(false)
+}
+
+/// Returns the command that starts the servers of a configuration file: `None` if the file is not that
+/// of a deployment of `thicket up`, or if the deployment runs.
+pub(crate) fn command_for(file: Option<&Path>) -> Option<String> {
+    let file = std::path::absolute(file.unwrap_or_else(|| Path::new(DEFAULT_FILE))).ok()?;
+    let place = Place::new(file.parent()).ok()?;
+    let is_own = place.config() == file && place.ports().exists();
+    let is_down = is_own && !record::is_held(&place).ok()?;
+    is_down.then(|| format!("thicket up{}", place.flag()))
 }
 
 /// Runs `thicket up`.

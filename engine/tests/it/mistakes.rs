@@ -114,6 +114,16 @@ fn the_health_check_needs_nothing_of_a_file_but_the_address() {
 }
 
 #[test]
+fn a_deployment_of_up_that_is_down_is_started_by_up() {
+    let text = "[postgres]\nurl = \"postgres://u@127.0.0.1:1/d\"\n[redis]\nurl = \"redis://127.0.0.1:1\"\n";
+    let folder = Folder::with(&[("thicket.toml", text), ("ports.json", "{}"), ("up.lock", "")]);
+    let config = folder.path("thicket.toml");
+    let text = folder.refused(1, &["status", "--config", config.to_str().unwrap()]);
+    let up = format!("thicket up --data {}", folder.path("").display().to_string().trim_end_matches('/'));
+    assert!(text.contains(&up) && !text.contains("apt-get"), "{text}");
+}
+
+#[test]
 fn a_plan_for_more_than_any_fleet_is_refused() {
     let folder = Folder::with(&[]);
     let plan = ["plan", "--sensors", "1000000000", "--fields", "64", "--json", "--rate"];
