@@ -45,6 +45,9 @@ impl CsvReadings {
         let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
         let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(file);
         let header = reader.headers().with_context(place)?;
+        if is_reading(header) {
+            bail!("{}: the first line is a reading, but must be a header, such as time,level", place());
+        }
         let names: Vec<String> = header.iter().skip(1).map(|name| unquoted(name).to_owned()).collect();
         let mut columns: Vec<usize> = (0..names.len()).collect();
         columns.sort_by(|&a, &b| names[a].cmp(&names[b]));
@@ -88,6 +91,12 @@ impl CsvReadings {
 /// Removes the quotes that the csv crate keeps: those of a cell that starts with a space.
 fn unquoted(cell: &str) -> &str {
     cell.trim_matches('"')
+}
+
+/// Whether a line has a time and numbers, and no names.
+fn is_reading(line: &StringRecord) -> bool {
+    let mut cells = line.iter().map(unquoted);
+    cells.next().is_some_and(|cell| time(cell).is_ok()) && cells.all(|cell| value(cell).is_ok())
 }
 
 /// Whether a line has nothing but spaces.
@@ -142,6 +151,15 @@ mod tests {
         assert!(error("time,a\nnoon,1\n").contains("line 2: not a time: noon"));
         assert!(error("time,a\n1795345202,1,2\n").contains("line 2: 2 values, but 1 fields"));
         assert!(error("time\n").contains("line 1"));
+    }
+
+    #[test]
+    fn a_file_without_a_header_loses_no_reading() {
+        for text in ["1795345201,1\n1795345202,2\n", "2026-11-22T10:00:00Z,1\n2026-11-22T10:00:01Z,2\n"] {
+            let error = format!("{:#}", read(text).unwrap_err());
+            assert!(error.contains("line 1: the first line is a reading, but must be a header"), "{error}");
+        }
+        assert_eq!(read("2026,a\n1795345202,1\n").unwrap().len(), 1);
     }
 
     #[test]
