@@ -39,7 +39,7 @@ pub(super) fn print(steps: &Steps) {
     if !steps.left_out.is_empty() {
         outln!("left out");
         for member in &steps.left_out {
-            outln!("  {} {}", member.path, member.reason);
+            outln!("  {} {}", on_one_line(&member.path), on_one_line(&member.reason));
         }
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn print(steps: &Steps) {
 fn captures(subscription: &SubscriptionStep) -> String {
     match &subscription.captured {
         Some(captured) => {
-            let pairs = captured.iter().map(|(name, text)| format!("{name} = {text}"));
+            let pairs = captured.iter().map(|(name, text)| format!("{name} = {}", on_one_line(text)));
             pairs.collect::<Vec<_>>().join(", ")
         }
         None => format!("matches no template of {}", subscription.templates.join(", ")),
@@ -67,9 +67,12 @@ fn print_reading(reading: &ReadingStep) {
         _ => "",
     };
     outln!("reading       {sensor} at {time}{origin}");
-    let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let shown = |name: &String| on_one_line(name);
+    let width = values.keys().map(|name| shown(name).chars().count()).max().unwrap_or(0);
     for (name, value) in values {
-        match reading.not_scored.get(name) {
+        let reason = reading.not_scored.get(name);
+        let name = shown(name);
+        match reason.map(|reason| on_one_line(reason)) {
             Some(reason) => outln!("  {name:<width$}  {value}  (stored, not scored: {reason})"),
             None => outln!("  {name:<width$}  {value}"),
         }

@@ -114,6 +114,18 @@ fn the_health_check_needs_nothing_of_a_file_but_the_address() {
 }
 
 #[test]
+fn no_text_of_the_command_line_becomes_a_line_of_its_own() {
+    let folder = Folder::with(&[("thicket.toml", "[mqtt]\nwords = { on = 1 }\n")]);
+    let output = folder.thicket(&["try", "sensors/a\nfake line", "{\"a\":1}"]);
+    let text = stdout(&output);
+    assert!(!text.lines().any(|line| line.starts_with("fake")), "{text}");
+    let output = folder.thicket(&["try", "sensors/a", "{\"x\\nfake line\":1,\"y\\nfake line\":\"q\"}"]);
+    let text = stdout(&output);
+    assert!(text.contains("fake line"), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("fake")), "{text}");
+}
+
+#[test]
 fn a_deployment_of_up_that_is_down_is_started_by_up() {
     let text = "[postgres]\nurl = \"postgres://u@127.0.0.1:1/d\"\n[redis]\nurl = \"redis://127.0.0.1:1\"\n";
     let folder = Folder::with(&[("thicket.toml", text), ("ports.json", "{}"), ("up.lock", "")]);
