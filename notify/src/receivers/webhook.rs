@@ -216,7 +216,9 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
         StatusCode::NOT_FOUND => " (check url)",
         _ => "",
     };
-    let text = format!("HTTP {status}{remedy}: {page}");
+    let page = page.trim();
+    let said = if page.is_empty() { String::new() } else { format!(": {page}") };
+    let text = format!("HTTP {status}{remedy}{said}");
     match status.as_u16() {
         400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 => Err(SendError::Refused(text)),
         _ => Err(SendError::Unavailable(text)),

@@ -31,3 +31,14 @@ fn a_receiver_asks_to_wait_in_seconds_or_until_a_date() {
     assert_eq!(asked("Thu, 26 Nov 2026 09:00:00 GMT"), Some(0));
     assert_eq!((asked("soon"), asked("-1"), asked("99999999999999999999")), (None, None, None));
 }
+
+#[test]
+fn an_answer_without_a_body_ends_with_its_status_and_what_to_do() {
+    let answer = |body: &str| {
+        let answer = Response::builder().status(401).body(Body::builder().data(body)).unwrap();
+        verdict(answer).unwrap_err().to_string()
+    };
+    assert!(answer("").ends_with("HTTP 401 Unauthorized (check token and url)"), "{}", answer(""));
+    assert!(answer(" \n").ends_with("(check token and url)"));
+    assert!(answer("no").ends_with("(check token and url): no"));
+}
