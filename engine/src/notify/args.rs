@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use humantime_serde::re::humantime;
 
 use crate::output::Format;
@@ -35,6 +36,7 @@ pub(crate) enum NotifyCommand {
     )]
     Silence {
         /// Pattern of the sensors' names (* any text, ? any character).
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         pattern: String,
         /// How long, such as 2h. At most 10 years.
         #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]

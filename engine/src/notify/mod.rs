@@ -13,13 +13,15 @@ use thicket_detector::{Cause, Direction};
 use thicket_notify::Route;
 use thicket_notify::message::{Message, Origin};
 use thicket_schema::Timestamp;
-use thicket_store::postgres::{Anomaly, DeliveryState, end_silence, list_deliveries, list_silences, silence};
+use thicket_store::postgres::{
+    Anomaly, DeliveryState, end_silence, list_deliveries, list_sensors, list_silences, silence,
+};
 
 use self::args::NotifyCommand;
 use self::print::{DeliveryJson, SilenceJson, print_deliveries, print_silences};
 use crate::config::Config;
 use crate::stores::{self, TABLES_MISSING};
-use crate::terminal::{on_one_line, outln};
+use crate::terminal::{errln, on_one_line, outln};
 use crate::time_arg;
 
 /// The deployment that a test message names: the test needs no database.
@@ -44,6 +46,11 @@ pub(crate) async fn notify(config: &Config, command: NotifyCommand) -> anyhow::R
                 silence(&mut postgres, &pattern, lasts, &note, &author).await.context(TABLES_MISSING)?;
             let (pattern, until) = (on_one_line(&made.pattern), time_arg::show(made.until));
             outln!("silence {}: {pattern} until {until}", made.id);
+            if list_sensors(&mut postgres, &made.pattern, 1).await?.is_empty() {
+                errln!(
+                    "thicket: warning: no sensor's name matches {pattern}; `thicket sensors list` lists them"
+                );
+            }
         }
         NotifyCommand::Silences { format } => {
             let mut postgres = stores::postgres(config).await?;

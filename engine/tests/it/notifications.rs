@@ -124,9 +124,12 @@ async fn a_route_announces_only_what_its_conditions_allow() {
     assert!(stderr(&for_ever).contains("at most 10 years"), "{}", stderr(&for_ever));
     let decade = env.thicket(&["notify", "silence", "elsewhere", "--for", "10y"]);
     assert!(decade.status.success(), "{}", stderr(&decade));
+    assert!(stderr(&decade).contains("no sensor's name matches elsewhere"), "{}", stderr(&decade));
     assert!(env.thicket(&["notify", "unsilence", "1"]).status.success());
     assert_eq!(env.thicket(&["notify", "unsilence", "1"]).status.code(), Some(1));
     until("the silence is over", async || count("site-1/quiet", "opened") == 1).await;
+    let known = env.thicket(&["notify", "silence", "site-1/quiet", "--for", "1s"]);
+    assert!(known.status.success() && stderr(&known).is_empty(), "{}", stderr(&known));
 
     end_anomaly(&env, "site-1/grows", 1_000).await;
     until("the end", async || count("site-1/grows", "ended") == 1).await;
