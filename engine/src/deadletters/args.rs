@@ -2,7 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "these doc comments are help texts, in which backticks would show")]
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use thicket_schema::{Reason, Timestamp};
 use thicket_store::postgres::{DeadLetterFilter, DeadLetterKey, DeadLetterSelection};
 
@@ -92,9 +92,10 @@ pub(crate) struct FilterArgs {
 
 /// Which dead letters, by their keys or by their content.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("selected").args(["keys", "reason", "topic", "since"]).required(true).multiple(true))]
 pub(crate) struct SelectionArgs {
     /// Keys of dead letters, as `thicket deadletter list` shows them.
-    #[arg(value_name = "KEY", required_unless_present_any = ["reason", "topic", "since"])]
+    #[arg(value_name = "KEY")]
     keys: Vec<DeadLetterKey>,
     #[command(flatten)]
     filter: FilterArgs,
