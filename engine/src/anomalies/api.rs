@@ -139,7 +139,7 @@ struct ListQuery {
     sensor: Option<String>,
     since: Option<String>,
     unlabelled: Option<String>,
-    limit: Option<i64>,
+    limit: Option<String>,
 }
 
 async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<Vec<Anomaly>>, ApiError> {
@@ -155,10 +155,7 @@ async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<
             )));
         }
     };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::bad_request(&format!("limit is {limit}, but must be 1 to {MAX_LIMIT}")));
-    }
+    let limit = limit_of(limit.as_deref())?;
     let since = since.map_err(|error| ApiError::bad_request(&format!("since: {error}")))?;
     let filter =
         AnomalyFilter { sensors: sensor.filter(|pattern| !pattern.is_empty()), since, unlabelled, limit };
@@ -167,6 +164,14 @@ async fn list(pool: Data<PostgresPool>, query: Query<ListQuery>) -> Result<Json<
         Ok(Json(list_anomalies(&mut postgres, &filter).await?))
     })
     .await
+}
+
+/// Reads the maximum number of results. The error of a number that is read with the query would not
+/// name it.
+fn limit_of(text: Option<&str>) -> Result<i64, ApiError> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| ApiError::bad_request(&format!("limit is {text:?}, but must be 1 to {MAX_LIMIT}")))
 }
 
 #[derive(Debug, Deserialize)]

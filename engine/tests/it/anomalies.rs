@@ -123,6 +123,7 @@ async fn the_same_through_http_with_errors_as_json() {
         ("POST", "/api/labels", Some(with("sensor", "a\0b")), 400),
         ("GET", "/api/anomalies?sensor=a%00b", None, 400),
         ("GET", "/api/anomalies?limit=0", None, 400),
+        ("GET", "/api/anomalies?limit=x", None, 400),
         ("GET", "/api/anomalies?since=noon", None, 400),
         ("GET", "/api/anomalys", None, 404),
     ];
@@ -130,6 +131,8 @@ async fn the_same_through_http_with_errors_as_json() {
         let (status, answer) = engine.api_with(Some(TOKEN), method, path, body.as_ref()).await;
         assert_eq!(status, expected, "{method} {path} {body:?}: {answer}");
         assert!(answer["error"].is_string(), "{answer}");
+        let names_limit = answer["error"].as_str().unwrap().starts_with("limit is ");
+        assert_eq!(path.contains("limit="), names_limit, "{answer}");
         // A search for similar names takes long with many sensors.
         assert!(!answer["error"].as_str().unwrap().contains("did you mean"), "{answer}");
     }
