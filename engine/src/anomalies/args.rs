@@ -13,7 +13,7 @@ use crate::time_arg;
 /// What to do with anomalies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AnomaliesCommand {
-    /// Lists anomalies, the newest first, with their causes and labels.
+    /// Lists anomalies, the newest first, with the highest grade of each, its causes and its label.
     List {
         /// Only anomalies of sensors that match, such as 'site-1/*' (* any text, ? any character).
         #[arg(long, value_name = "PATTERN")]

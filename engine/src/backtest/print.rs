@@ -88,11 +88,11 @@ fn print_labels(labels: &Labels) {
         |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0));
     for (name, Quality { counts, precision, recall }) in [("stored", &labels.old), ("new", &labels.new)] {
         outln!(
-            "{:<10} precision {} ({} true positives, {} false positives, {} unlabelled), recall {} ({} of {} real anomalies)",
+            "{:<10} precision {} ({}, {}, {} unlabelled), recall {} ({} of {} real anomalies)",
             name,
             percent(*precision),
-            counts.true_positives,
-            counts.false_positives,
+            count(counts.true_positives as u64, "true positive"),
+            count(counts.false_positives as u64, "false positive"),
             counts.unlabelled,
             percent(*recall),
             counts.detected,

@@ -14,8 +14,9 @@ use crate::time_arg;
 pub(super) struct ScoreValues {
     pub(super) score: f64,
     pub(super) grade: Option<f64>,
-    pub(super) confidence: f64,
-    pub(super) onset: f64,
+    /// As a row stores them.
+    pub(super) confidence: f32,
+    pub(super) onset: f32,
 }
 
 impl From<&Detection> for ScoreValues {
@@ -23,8 +24,8 @@ impl From<&Detection> for ScoreValues {
         Self {
             score: detection.score,
             grade: detection.grade,
-            confidence: detection.confidence,
-            onset: detection.onset,
+            confidence: detection.confidence as f32,
+            onset: detection.onset as f32,
         }
     }
 }
@@ -86,8 +87,8 @@ impl StoredDetection {
             scores: ScoreValues {
                 score: reading.score?,
                 grade: reading.grade,
-                confidence: f64::from(reading.confidence.unwrap_or(f32::NAN)),
-                onset: f64::from(reading.onset.unwrap_or(f32::NAN)),
+                confidence: reading.confidence.unwrap_or(f32::NAN),
+                onset: reading.onset.unwrap_or(f32::NAN),
             },
             config: reading.config?.cast_unsigned(),
             flags: reading.flags,

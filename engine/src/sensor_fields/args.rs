@@ -34,7 +34,7 @@ pub(crate) enum SensorsCommand {
         /// The sensor's name.
         sensor: String,
         /// Delete it. Without this option, the command only says what it would delete.
-        #[arg(long)]
+        #[arg(long, short)]
         yes: bool,
         #[command(flatten)]
         format: Format,

@@ -50,6 +50,10 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     };
     let spike = explain(&at(first, SPIKE));
     assert_eq!(spike["reproduced"], true, "{spike}");
+    // Both with the digits that are stored.
+    for number in ["score", "grade", "confidence", "onset"] {
+        assert_eq!(spike["stored"][number], spike["computed"][number], "{number}: {spike}");
+    }
     assert_eq!((&spike["seq"], &spike["replayed"]["rows"]), (&Value::from(SPIKE + 1), &Value::from(SPIKE)));
     assert_eq!(spike["replayed"]["checkpoint"], Value::Null, "the checkpoint is newer than the reading");
     assert!(spike["values"]["level"].as_f64().unwrap() > 90.0, "{spike}");

@@ -126,6 +126,31 @@ fn no_text_of_the_command_line_becomes_a_line_of_its_own() {
 }
 
 #[test]
+fn a_mistake_is_answered_with_what_was_meant() {
+    let folder = Folder::with(&[]);
+    let text = folder.refused(2, &["presets", "show", "tasmot"]);
+    assert!(text.starts_with("thicket: there is no preset \"tasmot\"; did you mean tasmota?"), "{text}");
+    let text = folder.refused(2, &["presets", "show", "qqq"]);
+    assert!(text.contains("thicket presets list"), "{text}");
+    for command in ["show", "replay", "drop"] {
+        let text = folder.refused(2, &["deadletter", command]);
+        assert!(text.contains("--reason") && text.contains("--topic") && text.contains("--since"), "{text}");
+        assert!(!text.contains("--config"), "{text}");
+    }
+    let text = folder.refused(2, &["notify", "silence", "", "--for", "1h"]);
+    assert!(text.contains("PATTERN"), "{text}");
+    for port in ["--mqtt-port", "--redis-port", "--postgres-port", "--http-port"] {
+        // --status: so that no deployment starts.
+        let data = folder.path("data");
+        let text = folder.refused(2, &["up", "--status", "--data", data.to_str().unwrap(), port, "0"]);
+        assert!(text.contains(port), "{text}");
+    }
+    // Without a server: the command line itself is understood.
+    let nowhere = "postgres://u@127.0.0.1:1/d";
+    folder.refused(1, &["sensors", "forget", "a", "-y", "--postgres", nowhere]);
+}
+
+#[test]
 fn a_deployment_of_up_that_is_down_is_started_by_up() {
     let text = "[postgres]\nurl = \"postgres://u@127.0.0.1:1/d\"\n[redis]\nurl = \"redis://127.0.0.1:1\"\n";
     let folder = Folder::with(&[("thicket.toml", text), ("ports.json", "{}"), ("up.lock", "")]);

@@ -13,6 +13,7 @@ mod source;
 mod synth;
 mod verify;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +48,12 @@ enum Command {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     let outcome = match Arguments::parse().command {
         Command::Synth(arguments) => synth::run(&arguments),
         Command::Scenario(arguments) => scenario::run(&arguments),
@@ -59,12 +65,39 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", text_of(&error));
             ExitCode::FAILURE
         }
     }
 }
 
+/// Returns an error and its causes. Some errors have the text of their cause at their end.
+fn text_of(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.ends_with(&cause) => text,
+        cause if text.is_empty() => cause,
+        cause => format!("{text}: {cause}"),
+    })
+}
+
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error as Io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read a: {0}")]
+    struct Repeating(#[from] Io);
+
+    #[test]
+    fn no_cause_is_repeated() {
+        let error = anyhow::Error::from(Repeating(Io::other("gone"))).context("the manifest");
+        assert_eq!(text_of(&error), "the manifest: cannot read a: gone");
+        assert_eq!(text_of(&anyhow::Error::from(Io::other("gone")).context("b")), "b: gone");
+    }
 }
