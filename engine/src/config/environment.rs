@@ -2,9 +2,10 @@
 
 use figment::value::{Dict, Value};
 
-use super::error::{ConfigError, most_similar};
+use super::error::ConfigError;
 use super::keys::key_of;
 use super::origins::Origins;
+use crate::similar::most_similar;
 
 /// The beginning of the variables with settings.
 const PREFIX: &str = "THICKET__";

@@ -7,8 +7,9 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 
-use super::error::{ConfigError, most_similar, suggestion};
+use super::error::ConfigError;
 use super::keys::{key_of, keys_of};
+use crate::similar::{most_similar, suggestion};
 
 /// Maximum number of keys of other sections that an unknown section may have meant.
 const MAX_ELSEWHERE: usize = 3;

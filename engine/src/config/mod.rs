@@ -5,7 +5,7 @@
 //! - `root`: the whole configuration, and the checks that no type can express.
 //! - `sections`: a struct per section; `mqtt` has those of the brokers, `notify` those of
 //!   notifications.
-//! - `parse`: TOML, as keys and lines. `paths`: relative paths of a file.
+//! - `paths`: relative paths of a file.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place. `keys`: the names of keys.
@@ -23,7 +23,6 @@ mod memory;
 mod mqtt;
 mod notify;
 mod origins;
-mod parse;
 mod paths;
 mod problems;
 mod root;
@@ -32,10 +31,9 @@ mod sources;
 mod tls;
 
 pub(crate) use environment::unknown_variables;
-pub(crate) use error::{ConfigError, suggestion};
+pub(crate) use error::ConfigError;
 pub(crate) use machine::{NODE_BYTES, machine_memory};
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
-pub(crate) use parse::keys_of_toml;
 pub(crate) use problems::ConfigProblems;
 pub(crate) use root::Config;
 pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};

@@ -12,11 +12,11 @@ use super::extract::{extract_partly, merged};
 use super::keys::keys_of;
 use super::mqtt::{Layers, brokers};
 use super::origins::Origins;
-use super::parse::{Parsed, keys_of_toml, parse, readable_keys};
 use super::paths;
 use super::problems::ConfigProblems;
 use super::root::Config;
 use super::sections::HttpConfig;
+use crate::toml_keys::{Parsed, keys_of_toml, parse, readable_keys};
 
 const DEFAULTS: &str = include_str!("default.toml");
 /// The configuration file if the command line names none.
@@ -106,7 +106,8 @@ fn read(
             let Parsed { mut keys, lines, problems } = parse(&path.display().to_string(), &text)?;
             paths::resolve(&mut keys, path.parent().unwrap_or_else(|| Path::new("")));
             *origins = Origins::of_file(path, lines);
-            (keys, problems)
+            let problems = problems.into_iter();
+            (keys, problems.map(|(key, problem)| ConfigError::Invalid { key, problem }).collect())
         }
     };
     environment::read_secrets(&mut of_file, &defaults, "", &mut problems);
@@ -146,5 +147,5 @@ fn text_of(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError
 
 /// Returns the keys of the shipped defaults. A test reads them.
 fn defaults() -> Result<Dict, ConfigError> {
-    keys_of_toml("default.toml", DEFAULTS)
+    Ok(keys_of_toml("default.toml", DEFAULTS)?)
 }

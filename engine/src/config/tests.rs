@@ -3,6 +3,7 @@ use std::io::Write as _;
 use super::problems::ConfigProblems;
 use super::sources::load_from;
 use super::*;
+use crate::toml_keys::keys_of_toml;
 
 mod reports;
 

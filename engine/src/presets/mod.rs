@@ -5,8 +5,9 @@ mod args;
 
 use std::process::ExitCode;
 
-use crate::config::{ConfigError, keys_of_toml, suggestion};
+use crate::similar::suggestion;
 use crate::terminal::{out, outln};
+use crate::toml_keys::{NotToml, keys_of_toml};
 use crate::usage::WrongUsage;
 pub(crate) use args::PresetsCommand;
 use figment::value::Dict;
@@ -36,8 +37,8 @@ pub(crate) enum PresetError {
     #[error("there is no preset {0:?}{meant}; the presets are {names}", meant = suggestion(.0, &names()), names = names().join(", "))]
     Unknown(String),
     /// Its file cannot be read, which a test excludes.
-    #[error("the preset cannot be read: {0}")]
-    Unreadable(#[from] ConfigError),
+    #[error("the preset {0}")]
+    Unreadable(#[from] NotToml),
 }
 
 /// Returns the names of the presets, sorted.

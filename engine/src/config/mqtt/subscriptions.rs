@@ -4,9 +4,10 @@ use figment::value::{Dict, Value};
 
 use super::broker::BrokerConfig;
 use super::messages::MessageConfig;
-use crate::config::error::{ConfigError, and_independent, most_similar};
+use crate::config::error::{ConfigError, and_independent};
 use crate::config::extract::{extract_partly, merged};
 use crate::presets;
+use crate::similar::most_similar;
 
 /// Where the keys of a subscription are.
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
-//! Parses TOML once, into the keys with their values, and the lines of the keys. `origins` takes the
-//! lines, `sources` the keys.
+//! Parses TOML once, into the keys with their values, and the lines of the keys, for the configuration
+//! and the presets.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,32 @@ use figment::value::{Dict, Value};
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue, Error};
 
-use super::error::ConfigError;
+/// A text that is not TOML.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub(crate) struct NotToml {
+    /// Name of the text, line and column.
+    pub(crate) place: String,
+    /// What the parser expected.
+    pub(crate) problem: String,
+}
 
 /// A text of TOML.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     /// The keys. A key with a problem is left out.
-    pub(super) keys: Dict,
+    pub(crate) keys: Dict,
     /// The line of each key and of each element of a list.
-    pub(super) lines: BTreeMap<String, usize>,
-    /// Values that no setting can have.
-    pub(super) problems: Vec<ConfigError>,
+    pub(crate) lines: BTreeMap<String, usize>,
+    /// The keys whose values no setting can have, each with the problem.
+    pub(crate) problems: Vec<(String, String)>,
 }
 
 /// Parses a text.
 ///
 /// # Errors
 /// Fails if the text is not TOML. The error names line and column.
-pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Parsed, NotToml> {
     let table = DeTable::parse(text).map_err(|error| syntax(name, text, &error))?;
     Ok(Parsed::of(table.get_ref(), text))
 }
@@ -33,21 +41,21 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, ConfigError> {
 ///
 /// # Errors
 /// Fails if the text is not TOML.
-pub(crate) fn keys_of_toml(name: &str, text: &str) -> Result<Dict, ConfigError> {
+pub(crate) fn keys_of_toml(name: &str, text: &str) -> Result<Dict, NotToml> {
     parse(name, text).map(|parsed| parsed.keys)
 }
 
 /// Returns the keys of a text that can be read.
-pub(super) fn readable_keys(text: &str) -> Dict {
+pub(crate) fn readable_keys(text: &str) -> Dict {
     let (table, _) = DeTable::parse_recoverable(text);
     Parsed::of(table.get_ref(), text).keys
 }
 
-fn syntax(name: &str, text: &str, error: &Error) -> ConfigError {
+fn syntax(name: &str, text: &str, error: &Error) -> NotToml {
     let at = error.span().map_or(0, |span| span.start);
     let column = text[..at].chars().rev().take_while(|c| *c != '\n').count() + 1;
     let place = format!("{name}:{}:{column}", line_at(text, at));
-    ConfigError::Syntax { place, problem: error.message().to_owned() }
+    NotToml { place, problem: error.message().to_owned() }
 }
 
 impl Parsed {
@@ -83,7 +91,7 @@ impl Parsed {
                 Err(format!("is the date or time {time}, but must be a text: write \"{time}\""))
             }
         };
-        read.map_err(|problem| self.problems.push(ConfigError::invalid(key, &problem))).ok()
+        read.map_err(|problem| self.problems.push((key.to_owned(), problem))).ok()
     }
 
     fn read_elements<'v, 'i: 'v>(
