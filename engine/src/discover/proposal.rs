@@ -90,7 +90,7 @@ fn presets_in_order(base: &MessageConfig) -> Result<Vec<Preset>, ConfigError> {
         let keys = Dict::from([("preset".to_owned(), Value::from(name))]);
         let subscriptions = merge_subscription(base, &keys)?;
         let filters = subscriptions.iter().flat_map(|one| one.topics.iter().cloned()).collect();
-        Ok(Preset { name, keys, subscriptions, filters })
+        Ok::<_, ConfigError>(Preset { name, keys, subscriptions, filters })
     };
     let mut presets: Vec<Preset> = presets::names().into_iter().map(preset).collect::<Result<_, _>>()?;
     presets.sort_by_key(|preset| preset.filters.iter().any(|filter| filter.starts_with(['+', '#'])));
