@@ -36,7 +36,7 @@ impl NameText {
     /// Adds a text of the payload. An empty one costs the slash beside it.
     pub fn push_of_payload(&mut self, text: &str) {
         if text.is_empty() {
-            if self.text.ends_with('/') {
+            if self.ends_with_own_slash() {
                 self.text.pop();
             } else if self.text.is_empty() {
                 self.drops_slash = true;
@@ -49,6 +49,12 @@ impl NameText {
             self.of_payload.push(start..self.text.len());
         }
         self.drops_slash = false;
+    }
+
+    /// Returns whether the last character is a slash that is not the payload's.
+    fn ends_with_own_slash(&self) -> bool {
+        let is_of_payload = self.of_payload.last().is_some_and(|range| range.end == self.text.len());
+        self.text.ends_with('/') && !is_of_payload
     }
 
     /// Returns the name. It may not be a valid name of a sensor.
@@ -140,6 +146,19 @@ mod tests {
             parts.push(after);
             assert_eq!(parts.finish(), name);
         }
+    }
+
+    #[test]
+    fn an_empty_text_costs_no_slash_of_another_text() {
+        let name = |first: &str, after: &str| {
+            let mut parts = NameText::default();
+            parts.push_of_payload(first);
+            parts.push_of_payload("");
+            parts.push(after);
+            parts.finish()
+        };
+        assert_eq!(["a/", "é#/", "a"].map(|first| name(first, "")), ["a%2F", "é%23%2F", "a"]);
+        assert_eq!(["a/", "a"].map(|first| name(first, "/x")), ["a%2F/x", "a/x"]);
     }
 
     proptest! {

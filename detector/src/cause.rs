@@ -24,7 +24,7 @@ pub struct Cause {
     /// Whether the field is a counter, so that the values are its growth per second.
     pub is_counter: bool,
     /// How many readings in a row have had this value, if the reading is unusual because that is far more
-    /// than ever before; else 0.
+    /// than before; else 0.
     pub repeated: u32,
 }
 

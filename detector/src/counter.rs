@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// A total that falls to less than this part has not fallen by noise.
 const NOISE: f64 = 0.5;
-/// A total that was low for one reading is back if it is at least this part of the old one.
+/// A total that was low for one reading, or near 0 for several, is back if it is at least this part of the
+/// old one.
 const BACK: f64 = 0.9;
 /// Readings after a fall that tell what it was.
 const PATIENCE: u8 = 5;
@@ -106,7 +107,8 @@ impl Total {
     /// Returns whether a total continues this one after a fall to the total `low`, which has lasted
     /// for this many readings.
     fn is_back(self, low: Self, now: Self, readings: u8) -> bool {
-        let enough = if readings == 1 { BACK * self.value } else { self.value };
+        let was_near_zero = low.value <= (1.0 - BACK) * self.value;
+        let enough = if readings == 1 || was_near_zero { BACK * self.value } else { self.value };
         now.value >= enough && low.value < NOISE * now.value
     }
 }
@@ -170,6 +172,7 @@ mod tests {
         check(&[1_000.0, 1_010.0, 0.0, 1_030.0, 1_040.0], &[10.0, f64::NAN, 10.0, 10.0]);
         check(&[1_000.0, 0.0, 0.0, 0.0, 1_040.0, 1_050.0], &[f64::NAN, 0.0, 0.0, 10.0, 10.0]);
         check(&[1_000.0, 0.0, 990.0, 1_030.0], &[f64::NAN, 0.0, 10.0]);
+        check(&[1_000.0, 0.0, 0.0, 995.0, 1_040.0], &[f64::NAN, 0.0, 0.0, 10.0]);
     }
 
     proptest! {
@@ -180,13 +183,16 @@ mod tests {
             steps in prop::collection::vec((0.0..10.0_f64, 0_u8..20), 1..200),
         ) {
             let (mut total, mut shown) = (5_000.0, vec![5_000.0]);
+            let mut zeros = 0;
             for (growth, event) in steps {
                 total += growth;
                 if event == 0 {
                     total = 0.0;
                 }
-                // A single reading may be 0, or a little too low.
-                shown.push(match event { 1 => 0.0, 2 => total * 0.999, _ => total });
+                // A few readings in a row may be 0; more of them are a reset. One may be a little too low.
+                let is_glitch = event == 1 && zeros < PATIENCE;
+                zeros = if is_glitch { zeros + 1 } else { 0 };
+                shown.push(if is_glitch { 0.0 } else if event == 2 { total * 0.999 } else { total });
             }
             for growth in growths(&shown) {
                 prop_assert!(growth.is_nan() || (0.0..=100.0).contains(&growth), "{} {:?}", growth, shown);

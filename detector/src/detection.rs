@@ -50,7 +50,7 @@ pub struct Marks {
     pub suppressed: bool,
     /// The reading lacks a field of the point. The field's value was imputed.
     pub imputed: bool,
-    /// A field repeats its value for far longer than ever before.
+    /// A field repeats its value for far longer than before.
     pub stuck: bool,
     /// The reading comes after a silence of many usual intervals.
     pub after_silence: bool,

@@ -34,7 +34,7 @@ pub struct Explanation {
     pub interval_seconds: f64,
     /// The stepwise fields: those that take few values and stay at each.
     pub steps: Vec<StepExplanation>,
-    /// The fields that are stuck: they repeat their value far longer than ever before.
+    /// The fields that are stuck: they repeat their value far longer than before.
     pub stuck: Vec<StuckExplanation>,
     /// Share and expectation of each field.
     pub causes: Vec<Cause>,

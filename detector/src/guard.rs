@@ -60,8 +60,8 @@ pub(crate) struct Ongoing {
     /// Whether all its readings have the pattern of an anomaly that people said was none. It is not
     /// announced.
     pub(crate) is_known: bool,
-    /// Whether only steps of stepwise fields have made it one. Then only steps continue it, or points
-    /// that would begin one.
+    /// Whether only steps of stepwise fields, or fields that are stuck, have made it one. Then only these
+    /// continue it, or points that would begin one.
     pub(crate) is_by_steps: bool,
 }
 

@@ -79,7 +79,7 @@ pub(crate) struct RowScore {
     pub(crate) stuck: bool,
 }
 
-/// A field that repeats its value for far longer than ever before.
+/// A field that repeats its value for far longer than before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Repetitions {
     /// Readings in a row with this value.

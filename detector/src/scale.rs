@@ -14,7 +14,7 @@
 //!   would look infinite. While fewer than one reading in 64 differs from its predecessor, the
 //!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
-//! A scale also detects a field that is *stuck*: it repeats its value far longer than ever before. A
+//! A scale also detects a field that is *stuck*: it repeats its value far longer than before. A
 //! sensor that has failed often does so. Many fields have one value at which they rest, such as a light
 //! sensor at night. There they are compared with their own rests.
 
@@ -81,6 +81,8 @@ pub(crate) struct Scale {
     rest: f64,
     /// The longest row of repetitions of another coordinate.
     longest_elsewhere: u32,
+    /// Number of observed values. A field that joined later has fewer than the sensor has readings.
+    observed: u64,
 }
 
 impl Scale {
@@ -108,6 +110,7 @@ impl Scale {
             longest: 0,
             rest: 0.0,
             longest_elsewhere: 0,
+            observed: 0,
         };
         scale.last = values.last().map_or(0.0, |&value| scale.coordinate(value));
         scale
@@ -130,6 +133,7 @@ impl Scale {
     /// a row of repetitions that ends here is one of those that are usual.
     pub(crate) fn observe(&mut self, value: f64, learn: bool) -> bool {
         let coordinate = self.coordinate(value);
+        self.observed += 1;
         if differ(coordinate, self.last) {
             if learn {
                 self.learn_run();
@@ -168,11 +172,12 @@ impl Scale {
     }
 
     /// Returns how rare it is, as −log10 of a share of readings, that a field that is stuck has repeated
-    /// its value for so long: it has not happened in `past` readings.
+    /// its value for so long: it has not happened in `past` readings of the sensor, of which the field may
+    /// have fewer.
     pub(crate) fn rarity_of_repetitions(&self, past: u64) -> f64 {
         let usual = self.longest_here().max(LEAST_RUN / 2);
         let doublings = libm::log2(f64::from(self.run) / f64::from(usual)) - 1.0;
-        rarity_of_share(0, past) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
+        rarity_of_share(0, past.min(self.observed)) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
     }
 
     /// Returns how many readings in a row have repeated the value before them.
@@ -327,6 +332,7 @@ mod tests {
     #[test]
     fn a_longer_row_of_repetitions_is_rarer_up_to_a_bound() {
         let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        (0..20_000).for_each(|i| drop(scale.observe(f64::from(i), true)));
         let mut rarity_after = |repetitions: u32| {
             while scale.repetitions() < repetitions {
                 scale.observe(9.0, true);
@@ -334,5 +340,9 @@ mod tests {
             scale.rarity_of_repetitions(9_999)
         };
         assert_eq!([8, 16, 32, 1_000].map(&mut rarity_after), [4.0, 4.5, 5.0, 5.0]);
+
+        let mut young = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
+        (0..99).for_each(|_| drop(young.observe(9.0, true)));
+        assert_eq!(young.rarity_of_repetitions(9_999), 3.0, "the field has 99 readings");
     }
 }

@@ -20,7 +20,7 @@ pub struct Suppression {
     /// Absolute tolerance, in the field's own unit, from 0. An anomaly is suppressed if each field
     /// that the reading has lies within the absolute or the relative tolerance of its expected
     /// value. With both at 0, this rule is off. It does not apply to a field that repeats its value far
-    /// longer than ever before.
+    /// longer than before.
     pub absolute: f64,
     /// Relative tolerance, as a part of the expected value, from 0, such as 0.05 for five percent.
     /// See `absolute`.

@@ -30,7 +30,7 @@ enum Way {
     High,
     Low,
     Within,
-    /// It repeats its value far longer than ever before.
+    /// It repeats its value far longer than before.
     Repeated,
 }
 

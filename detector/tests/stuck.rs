@@ -1,4 +1,4 @@
-//! Fields that repeat their value far longer than ever before: sensors that have failed.
+//! Fields that repeat their value far longer than before: sensors that have failed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue may panic")]
 

@@ -112,7 +112,8 @@ impl Parsed {
 
 fn integer_of(integer: &DeInteger<'_>) -> Result<Value, String> {
     let read = i64::from_str_radix(integer.as_str(), integer.radix());
-    read.map(Value::from).map_err(|_| format!("is {integer}, but a whole number is at most {}", i64::MAX))
+    read.map(Value::from)
+        .map_err(|_| format!("is {integer}, but a whole number lies between {} and {}", i64::MIN, i64::MAX))
 }
 
 /// Reads a float as Rust does. One that is beyond the greatest would become infinite.
@@ -120,7 +121,8 @@ fn float_of(float: &DeFloat<'_>) -> Result<Value, String> {
     let is_literal = float.as_str().contains("inf");
     let read =
         float.as_str().parse::<f64>().ok().filter(|value| value.is_finite() || value.is_nan() || is_literal);
-    read.map(Value::from).ok_or_else(|| format!("is {float}, but a number is at most {:e}", f64::MAX))
+    read.map(Value::from)
+        .ok_or_else(|| format!("is {float}, but a number lies between {:e} and {:e}", f64::MIN, f64::MAX))
 }
 
 /// Returns the line of a byte, from 1.

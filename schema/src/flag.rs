@@ -19,7 +19,7 @@ pub enum Flag {
     Suppressed,
     /// A field was missing, and the detector filled in the usual value.
     Imputed,
-    /// A field repeats its value for far longer than ever before.
+    /// A field repeats its value for far longer than before.
     Stuck,
     /// The reading is the first after a gap of many times the usual interval.
     AfterSilence,

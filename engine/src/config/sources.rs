@@ -76,7 +76,13 @@ fn read_http(
     origins: &mut Origins,
 ) -> Result<HttpConfig, ConfigError> {
     let defaults = defaults()?;
-    let of_file = text_of(file)?.map(|(_, text)| readable_keys(&text)).unwrap_or_default();
+    let mut of_file = Dict::new();
+    if let Some((path, text)) = text_of(file)? {
+        of_file = readable_keys(&text);
+        of_file.retain(|section, _| section == HTTP);
+        paths::resolve(&mut of_file, folder_of(&path));
+        environment::read_secrets(&mut of_file, &defaults, "", &mut Vec::new());
+    }
     let above = environment::settings(variables, &defaults, origins, &mut Vec::new());
     let section = |keys: &Dict| keys.get(HTTP).and_then(|keys| keys.as_dict().cloned()).unwrap_or_default();
     let (http, problems) = extract_partly(&section(&defaults), section(&merged(&of_file, &above)), HTTP, &[]);
@@ -104,7 +110,7 @@ fn read(
         None => (Dict::new(), Vec::new()),
         Some((path, text)) => {
             let Parsed { mut keys, lines, problems } = parse(&path.display().to_string(), &text)?;
-            paths::resolve(&mut keys, path.parent().unwrap_or_else(|| Path::new("")));
+            paths::resolve(&mut keys, folder_of(&path));
             *origins = Origins::of_file(path, lines);
             let problems = problems.into_iter();
             (keys, problems.map(|(key, problem)| ConfigError::Invalid { key, problem }).collect())
@@ -143,6 +149,11 @@ fn text_of(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError
         Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ConfigError::NoFile { path: path.to_owned(), source }),
     }
+}
+
+/// Returns the folder in which the relative paths of a configuration file begin.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or_else(|| Path::new(""))
 }
 
 /// Returns the keys of the shipped defaults. A test reads them.

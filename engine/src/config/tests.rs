@@ -379,3 +379,13 @@ fn a_relative_path_of_a_file_begins_in_the_folder_of_the_file() {
         assert!(error.contains(named.to_str().unwrap()), "{error}");
     }
 }
+
+#[test]
+fn the_section_http_is_read_alone_with_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thicket.toml");
+    std::fs::write(folder.path().join("address"), "127.0.0.1:1234\n").unwrap();
+    let text = "[detector]\nalarms_per_week = -3\n[mqtt]\npassword_file = \"gone\"\n[http]\nlisten_file = \"address\"\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(load_http(Some(&file)).unwrap().listen.port(), 1234);
+}

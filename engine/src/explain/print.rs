@@ -85,7 +85,7 @@ fn print_stuck(stuck: &[StuckExplanation]) {
     if stuck.is_empty() {
         return;
     }
-    outln!("\nfields that are stuck: they repeat their value far longer than ever before");
+    outln!("\nfields that are stuck: they repeat their value far longer than before");
     for StuckExplanation { field, readings, rarity } in stuck {
         outln!("  {field}: {readings} readings with this value, rarity {rarity:.3}");
     }

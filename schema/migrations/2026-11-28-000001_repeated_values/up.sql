@@ -1,5 +1,5 @@
 -- repeated: how many readings in a row had the value of each field, if the anomaly is that there are
--- far more of them than ever before; else 0. Additive: an older engine writes no array, which means 0.
+-- far more of them than before; else 0. Additive: an older engine writes no array, which means 0.
 ALTER TABLE anomalies ADD COLUMN repeated bigint[] NOT NULL DEFAULT '{}';
 
 CREATE OR REPLACE VIEW anomaly_events AS

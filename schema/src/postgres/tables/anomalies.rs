@@ -62,6 +62,6 @@ pub struct AnomalyRow {
     /// Whether each field is a counter: its values are its growth per second.
     pub counters: Vec<bool>,
     /// How many readings in a row had each field's value, if the anomaly is that it repeats its value far
-    /// longer than ever before; else 0.
+    /// longer than before; else 0.
     pub repeated: Vec<i64>,
 }
