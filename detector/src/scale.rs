@@ -332,7 +332,9 @@ mod tests {
     #[test]
     fn a_longer_row_of_repetitions_is_rarer_up_to_a_bound() {
         let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        (0..20_000).for_each(|i| drop(scale.observe(f64::from(i), true)));
+        for i in 0..20_000 {
+            scale.observe(f64::from(i), true);
+        }
         let mut rarity_after = |repetitions: u32| {
             while scale.repetitions() < repetitions {
                 scale.observe(9.0, true);
@@ -342,7 +344,9 @@ mod tests {
         assert_eq!([8, 16, 32, 1_000].map(&mut rarity_after), [4.0, 4.5, 5.0, 5.0]);
 
         let mut young = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        (0..99).for_each(|_| drop(young.observe(9.0, true)));
+        for _ in 0..99 {
+            young.observe(9.0, true);
+        }
         assert_eq!(young.rarity_of_repetitions(9_999), 3.0, "the field has 99 readings");
     }
 }
