@@ -2,6 +2,7 @@
 //! values: a sensor's name is never a label.
 
 mod brokers;
+mod detections;
 pub mod notifications;
 mod registrar;
 
@@ -11,11 +12,12 @@ use std::sync::atomic::AtomicBool;
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
-use thicket_detector::{Detection, Marks};
+use thicket_detector::Marks;
 use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
 
+use detections::marks;
 pub use registrar::MetricsError;
 use registrar::Registrar;
 
@@ -476,27 +478,6 @@ impl Metrics {
         self.role.with_label_values(&["active"]).set(i64::from(is_active));
         self.role.with_label_values(&["standby"]).set(i64::from(is_standby));
     }
-
-    /// Counts a detection's marks, and its anomaly if that begins.
-    pub(crate) fn count_detection(&self, detection: &Detection) {
-        self.anomalies.inc_by(u64::from(detection.event.as_ref().is_some_and(|event| event.is_new)));
-        for (mark, is_set) in marks(detection.marks) {
-            if is_set {
-                self.readings_marked.with_label_values(&[mark]).inc();
-            }
-        }
-    }
-}
-
-fn marks(marks: Marks) -> [(&'static str, bool); 5] {
-    let Marks { suppressed, imputed, stuck, after_silence, learning_slowed, .. } = marks;
-    [
-        ("suppressed", suppressed),
-        ("imputed", imputed),
-        ("stuck", stuck),
-        ("after_silence", after_silence),
-        ("learning_slowed", learning_slowed),
-    ]
 }
 
 #[cfg(test)]

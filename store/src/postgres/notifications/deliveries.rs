@@ -134,7 +134,8 @@ impl HeldCursor {
     pub const START: Self = Self { position: i64::MIN, item: i64::MIN };
 }
 
-/// Returns the page of the held deliveries of a route that begins after a place. Deliveries that stay held do not hide those behind them.
+/// Returns the page of the held deliveries of a route that begins after a place. Deliveries that stay
+/// held do not hide those behind them.
 pub async fn held_deliveries(
     connection: &mut AsyncPgConnection,
     route: &str,

@@ -1,9 +1,9 @@
 //! Which configurations an ingress publishes when it takes the subscriptions over.
 
-use diesel::sql_query;
-use diesel_async::RunQueryDsl as _;
 use thicket_schema::{Control, Entry, PartitionId, Position, Record};
-use thicket_store::postgres::{check_deployment, connect_postgres};
+use thicket_store::postgres::{
+    ClaimedPartition, CommitBatch, WriteSession, check_deployment, claim, connect_postgres, postgres_pool,
+};
 use thicket_store::redis::{AppendOutcome, LogAppender, Opening, connect_redis};
 
 use super::reconnect::Servers;
@@ -14,6 +14,19 @@ const PARTITIONS: u16 = 8;
 /// The partition whose log has an entry that is not committed.
 const CHANGED: PartitionId = PartitionId(3);
 
+/// Commits a configuration in each partition.
+async fn commit_configuration(postgres: &str, detectors: &str) {
+    check_deployment(&mut connect_postgres(postgres).await.unwrap(), PARTITIONS).await.unwrap();
+    let partitions: Vec<_> = (0..PARTITIONS).map(PartitionId).collect();
+    let claimed = claim(&postgres_pool(postgres, 1).unwrap(), &partitions).await.unwrap();
+    let batch = |claimed: ClaimedPartition| {
+        let batch = CommitBatch::new(claimed.partition, claimed.epoch, claimed.position);
+        CommitBatch { detectors: Some(detectors.to_owned()), ..batch }
+    };
+    let batches: Vec<_> = claimed.into_iter().map(batch).collect();
+    WriteSession::default().commit(postgres, &batches.iter().collect::<Vec<_>>()).await.unwrap();
+}
+
 /// The engine that published a configuration has crashed, and its file has the earlier one again.
 #[actix_rt::test]
 async fn a_configuration_in_the_log_that_is_not_committed_is_replaced() {
@@ -23,9 +36,7 @@ async fn a_configuration_in_the_log_that_is_not_committed_is_replaced() {
     let (controls, mut published) = record(|_: &AppendControls| true);
     let mut peers = servers.peers(&metrics, append).await;
     peers.writer.controls = controls;
-    let mut postgres = connect_postgres(&servers.postgres.url()).await.unwrap();
-    check_deployment(&mut postgres, PARTITIONS).await.unwrap();
-    sql_query("UPDATE partitions SET detectors = '{}'").execute(&mut postgres).await.unwrap();
+    commit_configuration(&servers.postgres.url(), "{}").await;
     let item = Item::Control(Control::Detectors(r#"{"later":true}"#.to_owned()));
     let mut entry = Entry {
         predecessor: Position::default(),
