@@ -114,7 +114,24 @@ pub fn refusal(error: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expected, with_advice};
+    use std::io::Error as Io;
+
+    use super::{Expected, all_causes, with_advice};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read a: {0}")]
+    struct Repeating(#[from] Io);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct In<E: std::error::Error + 'static>(&'static str, #[source] E);
+
+    #[test]
+    fn no_cause_is_repeated() {
+        let error = In("the manifest", Repeating(Io::other("gone")));
+        assert_eq!(all_causes(&error), "the manifest: cannot read a: gone");
+        assert_eq!(all_causes(&In("b", Io::other("gone"))), "b: gone");
+    }
 
     #[test]
     fn an_error_of_the_operating_system_is_shown_in_plain_words() {

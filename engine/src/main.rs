@@ -95,13 +95,11 @@ fn main() -> ExitCode {
     let loaded = match config::load(cli.config.as_deref(), &cli.flags.overrides()) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            for line in problems.lines() {
-                errln!("thicket: configuration: {}", on_one_line(&line));
-            }
+            let code = failed(&anyhow::Error::new(problems).context("configuration"));
             if is_engine {
                 show(&warnings);
             }
-            return ExitCode::from(WRONG_USAGE);
+            return code;
         }
     };
     let config = loaded.config.clone();

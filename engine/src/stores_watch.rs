@@ -51,7 +51,7 @@ struct Answers {
     logged: Option<Instant>,
 }
 
-/// A store that does not answer.
+/// A store that does not answer, or refuses writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Away {
     name: &'static str,
@@ -186,7 +186,7 @@ impl Ping for RedisPing {
         self.metrics.redis_memory_bytes.set(memory.used as i64);
         self.metrics.redis_memory_limit_bytes.set(memory.limit as i64);
         match is_read_only_replica(client).await {
-            Ok(true) => Err("no answer to writes: this server is a replica".to_owned()),
+            Ok(true) => Err("it is a replica, which refuses writes".to_owned()),
             Ok(false) => Ok(()),
             Err(error) => Err(error.to_string()),
         }

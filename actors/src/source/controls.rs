@@ -12,8 +12,8 @@ use thicket_store::complaints;
 use tokio::sync::Notify;
 
 use thicket_store::postgres::{
-    PostgresPool, StoreError, UnloggedLabel, UnloggedRequest, all_partitions, mark_logged,
-    mark_requests_logged, partitions_configured_otherwise, unlogged_labels, unlogged_requests,
+    PostgresPool, StoreError, UnloggedLabel, UnloggedRequest, mark_logged, mark_requests_logged,
+    partitions_configured_otherwise, unlogged_labels, unlogged_requests,
 };
 
 use thicket_store::redis::{LogReader, RedisError};
@@ -107,13 +107,11 @@ impl ControlPublisher {
             // After a change, every log gets the configuration. The table has only the committed
             // configuration of each log. An earlier writer may have appended a later one, and cannot
             // append any more: so a log whose entries are all committed has the one in the table.
-            let partitions = if self.changed_since_start.get() {
-                all_partitions(&self.pool).await?
-            } else {
-                let logs: Vec<_> = (0..self.partitions).map(PartitionId).collect();
-                let newest = self.log.newest_of(&logs).await?;
-                partitions_configured_otherwise(&self.pool, &detectors, &newest).await?
-            };
+            let mut partitions: Vec<_> = (0..self.partitions).map(PartitionId).collect();
+            if !self.changed_since_start.get() {
+                let newest = self.log.newest_of(&partitions).await?;
+                partitions = partitions_configured_otherwise(&self.pool, &detectors, &newest).await?;
+            }
             let control = |partition| (partition, Control::Detectors(detectors.to_string()));
             if self.append(partitions.into_iter().map(control).collect()).await {
                 tracing::debug!("every log has the configuration of its sensors");

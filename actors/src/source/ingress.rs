@@ -105,13 +105,13 @@ impl MqttIngress {
             metrics.mqtt_client_id_conflict.with_label_values(&[&options.name, &options.client_id]).set(0);
             metrics.mqtt_subscriptions_refused.with_label_values(&[&options.name]).set(0);
             metrics.mqtt_subscriptions_downgraded.with_label_values(&[&options.name]).set(0);
+            metrics.mqtt_sessions_lost.with_label_values(&[&options.name]).inc_by(0);
             metrics.reorder_held.with_label_values(&[&options.name]).set(0);
             // The other half is for messages on their way to the log.
             let held = options.max_in_flight as usize / 2;
-            metrics.mqtt_sessions_lost.with_label_values(&[&options.name]).inc_by(0);
             let births_key = names.births(&options.client_id);
-            let kept = format!("{} at {}", options.client_id, options.address);
-            let kept = SessionMark::new(redis.clone(), names.sessions(), kept);
+            let place = format!("{} at {}", options.client_id, options.address);
+            let mark = SessionMark::new(redis.clone(), names.sessions(), place);
             Rc::new(Session {
                 credits: CreditPool::new(options.max_in_flight),
                 options,
@@ -126,7 +126,7 @@ impl MqttIngress {
                 registry: Rc::clone(&registry),
                 term: Cell::new(0),
                 connection: tokio::sync::Mutex::new(None),
-                kept: KeptSession::new(kept),
+                kept: KeptSession::new(mark),
                 births: Births::new(BirthStore::new(redis.clone(), births_key)),
             })
         };

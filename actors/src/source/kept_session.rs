@@ -1,7 +1,6 @@
 //! Notices that a broker has lost the session of the engine, with the messages in it, or keeps it for
 //! a shorter time than `mqtt.session_expiry`.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use thicket_store::complaints;
@@ -13,13 +12,11 @@ use crate::mqtt::MqttOptions;
 /// The session at one broker.
 pub(super) struct KeptSession {
     mark: SessionMark,
-    /// Whether this process has set the mark.
-    is_marked: Cell<bool>,
 }
 
 impl KeptSession {
     pub(super) const fn new(mark: SessionMark) -> Self {
-        Self { mark, is_marked: Cell::new(false) }
+        Self { mark }
     }
 
     /// Takes note of a new connection. `granted` is how long the broker keeps the session, if it says
@@ -57,8 +54,8 @@ impl KeptSession {
 
     /// Remembers the session, which has its subscriptions now.
     pub(super) async fn on_subscribed(&self, options: &MqttOptions) {
-        if options.session_expiry.is_some() && !self.is_marked.get() {
-            self.is_marked.set(answer(self.mark.set().await).is_some());
+        if options.session_expiry.is_some() {
+            let _logged = answer(self.mark.set().await);
         }
     }
 }
@@ -68,7 +65,7 @@ impl KeptSession {
 fn answer<T>(answer: Result<T, RedisError>) -> Option<T> {
     let log = |error: &RedisError| {
         if let Some(repeated) = complaints::due("remember the session", error) {
-            tracing::warn!(%error, repeated, "cannot ask redis whether the broker had the session before");
+            tracing::warn!(%error, repeated, "cannot read or write in redis whether the broker has the session");
         }
     };
     answer.inspect_err(log).ok()

@@ -77,7 +77,7 @@ pub(crate) struct Cpu {
 impl Plan {
     pub(crate) fn of(fleet: &Fleet, cost: &DetectorCost, config: &Config) -> Self {
         let readings_per_second = fleet.sensors as f64 * fleet.per_second;
-        let with_room = |bytes: u64| (bytes / 100).saturating_mul(ROOM_PERCENT);
+        let with_room = |bytes: u64| bytes / 100 * ROOM_PERCENT;
         // A detector stays in memory for evict_after beyond its last reading.
         let stay = (config.shards.evict_after.as_secs_f64() * fleet.per_second).min(1.0);
         let detectors = (fleet.sensors as f64 * stay).ceil() as u64;
@@ -85,21 +85,19 @@ impl Plan {
             detectors,
             detector_bytes: cost.memory,
             base_bytes: NODE_BYTES,
-            node_bytes: with_room(detectors.saturating_mul(cost.memory)).saturating_add(NODE_BYTES),
+            node_bytes: with_room(detectors * cost.memory) + NODE_BYTES,
         };
-        let checkpoint_memory_bytes = with_room(fleet.sensors.saturating_mul(cost.checkpoint));
+        let checkpoint_memory_bytes = with_room(fleet.sensors * cost.checkpoint);
         let log_bytes_per_hour =
             (readings_per_second * SECONDS_PER_HOUR * log_bytes(fleet.fields) as f64) as u64;
-        let log = log_bytes_per_hour.saturating_add(REDIS_BYTES);
+        let log = log_bytes_per_hour + REDIS_BYTES;
         let redis = Redis {
             checkpoint_bytes: cost.checkpoint,
             checkpoint_memory_bytes,
             log_bytes_per_hour,
             // No checkpoint is written beyond seven eighths of maxmemory, and a quarter is the
             // log's.
-            maxmemory_bytes: (checkpoint_memory_bytes.saturating_add(log.max(checkpoint_memory_bytes / 3))
-                / 7)
-            .saturating_mul(8),
+            maxmemory_bytes: (checkpoint_memory_bytes + log.max(checkpoint_memory_bytes / 3)) / 7 * 8,
         };
         let bytes_per_reading = row_bytes(fleet.fields);
         let postgresql = Postgres {
@@ -120,7 +118,7 @@ impl Plan {
             allowed_sensors: config.sensors.max as u64,
             allowed_at_once: u64::from(config.sensors.new_at_once),
             detectors: with_room(detectors.max(100)),
-            detector_memory: with_room(detectors.max(100).saturating_mul(cost.memory)),
+            detector_memory: with_room(detectors.max(100) * cost.memory),
             checkpoint_memory: checkpoint_memory_bytes,
             engine_cores: cpu.engine_cores,
         });
@@ -160,7 +158,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let config = load(Some(file.path()), &Overrides::default()).unwrap().config;
         let cost = DetectorCost { memory: 40_000_000, checkpoint: 10_000_000 };
-        let fleet = Fleet { sensors: 1_000_000_000, fields: 256, per_second: 1e6 };
+        let fleet = Fleet { sensors: 1_000_000_000, fields: 256, per_second: 1.0 };
         let plan = Plan::of(&fleet, &cost, &config);
         assert!(plan.memory.node_bytes > 40_000_000_000_000_000);
         assert!(plan.redis.maxmemory_bytes > plan.redis.checkpoint_memory_bytes);

@@ -65,39 +65,12 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", text_of(&error));
+            eprintln!("error: {}", thicket_connect::all_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Returns an error and its causes. Some errors have the text of their cause at their end.
-fn text_of(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
-        cause if text.ends_with(&cause) => text,
-        cause if text.is_empty() => cause,
-        cause => format!("{text}: {cause}"),
-    })
-}
-
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Error as Io;
-
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot read a: {0}")]
-    struct Repeating(#[from] Io);
-
-    #[test]
-    fn no_cause_is_repeated() {
-        let error = anyhow::Error::from(Repeating(Io::other("gone"))).context("the manifest");
-        assert_eq!(text_of(&error), "the manifest: cannot read a: gone");
-        assert_eq!(text_of(&anyhow::Error::from(Io::other("gone")).context("b")), "b: gone");
-    }
 }

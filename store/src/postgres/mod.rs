@@ -109,7 +109,7 @@ pub use notifications::{
     release_routes, remind, retry_message, route_backlogs, sent_message, silence,
 };
 pub use partitions::{
-    ClaimedPartition, DeploymentError, all_partitions, can_claim, check_deployment, claim, deployment_name,
+    ClaimedPartition, DeploymentError, can_claim, check_deployment, claim, deployment_name,
     mark_clean_shutdown, newest_generation, partitions_configured_otherwise,
 };
 pub use pending_writes::CommitReport;

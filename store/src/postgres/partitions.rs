@@ -92,16 +92,6 @@ pub async fn partitions_configured_otherwise(
     Ok(rows.iter().filter(|row| may_differ(row)).map(|&(id, ..)| PartitionId(id as u16)).collect())
 }
 
-/// Returns every partition of the deployment.
-pub async fn all_partitions(pool: &PostgresPool) -> Result<Vec<PartitionId>, StoreError> {
-    let ids: Vec<i32> = quickly(async {
-        let query = partitions::table.order(partitions::id).select(partitions::id);
-        Ok(query.load(&mut *pool.get().await?).await?)
-    })
-    .await?;
-    Ok(ids.into_iter().map(|id| PartitionId(id as u16)).collect())
-}
-
 /// A partition that this node owns from now on.
 #[derive(Clone, Debug)]
 pub struct ClaimedPartition {

@@ -55,8 +55,6 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a server is asked for its role, which is also a sign of life.
 const QUESTION_INTERVAL: Duration = Duration::from_secs(5);
-/// The reason if it does not answer within [`COMMAND_TIMEOUT`].
-const SILENT: &str = "redis has not answered for 10 s";
 /// Bounds of the wait between two tries to reconnect.
 const RETRY_MIN_MS: u32 = 100;
 const RETRY_MAX_MS: u32 = 2_000;
@@ -121,9 +119,9 @@ async fn replace_useless_connections(client: Client) {
     loop {
         tokio::time::sleep(QUESTION_INTERVAL).await;
         let reason = match is_read_only_replica(&client).await {
-            Ok(true) => "redis is a replica, which refuses writes",
+            Ok(true) => "redis is a replica, which refuses writes".to_owned(),
             Err(error) => match error.kind() {
-                ErrorKind::Timeout => SILENT,
+                ErrorKind::Timeout => format!("redis has not answered for {} s", COMMAND_TIMEOUT.as_secs()),
                 // The client is closed.
                 ErrorKind::Canceled => return,
                 _ => continue,

@@ -39,14 +39,15 @@ pub async fn dump_keys<E: From<RedisError>>(
     keys: &Keys,
     mut each: impl FnMut(Vec<KeyDump>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let importing = keys.importing();
+    // The sessions are those of the broker here. A deployment that moves has another one.
+    let of_this_place = [keys.importing(), keys.sessions()];
     let (mut dumps, mut bytes) = (Vec::new(), 0);
     for pattern in keys.patterns() {
         let mut cursor = "0".to_owned();
         loop {
             let (next, page): (String, Vec<String>) =
                 redis.scan_page(cursor, pattern.clone(), Some(PAGE), None).await?;
-            for key in page.into_iter().filter(|key| *key != importing) {
+            for key in page.into_iter().filter(|key| !of_this_place.contains(key)) {
                 let Some(dumped) = dump(redis, key).await? else { continue };
                 bytes += dumped.value.len();
                 dumps.push(dumped);

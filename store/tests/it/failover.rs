@@ -67,7 +67,7 @@ async fn a_client_leaves_a_server_that_has_become_a_replica() {
     *target.lock().unwrap() = new_address;
     let (host, port) = (new_address.ip().to_string(), new_address.port().to_string());
     run(&old_admin, "REPLICAOF", &[&host, &port]).await;
-    let refused: Result<(), RedisError> = client.set("a", 2, None, None, false).await;
+    let refused: Result<(), RedisError> = old_admin.set("a", 2, None, None, false).await;
     assert!(refused.unwrap_err().details().starts_with("READONLY "));
 
     let writes = async {

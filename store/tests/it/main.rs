@@ -23,5 +23,6 @@ mod rejected_rows;
 mod renames;
 mod roles;
 mod scripts;
+mod session_marks;
 mod slow_commits;
 mod support;
