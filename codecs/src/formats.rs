@@ -44,6 +44,8 @@ mod signatures;
 pub mod sparkplug;
 mod transcode;
 
+pub use senml::is_senml;
+
 /// The format of the payloads of a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]

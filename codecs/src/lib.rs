@@ -20,7 +20,7 @@ pub mod timestamp;
 pub mod topic;
 
 pub use formats::sparkplug::{BirthLimits, SparkplugDecoder, SparkplugRules, SparkplugTopic};
-pub use formats::{Explanation, Format, FormatDecoder};
+pub use formats::{Explanation, Format, FormatDecoder, is_senml};
 pub use name::NameText;
 pub use payload::{
     CsvRules, LeftOut, LeftOutReason, Measurement, OnBadTime, PayloadDecoder, PayloadError, PayloadLimits,

@@ -381,18 +381,18 @@ impl Detector {
             return;
         }
         // What began an anomaly continues it: noise beside a contact does not prolong a blip.
-        let is_by_steps = parts.steps >= parts.views.min(threshold);
-        let by_steps = ReadingRarity { rarity: parts.steps, instantaneous: parts.steps, ..reading };
+        let is_by_fields = parts.of_fields >= parts.views.min(threshold);
+        let by_fields = ReadingRarity { rarity: parts.of_fields, instantaneous: parts.of_fields, ..reading };
         let judged = match &mut state.regime {
             // What the sensor has said a thousand times is not unusual because of the readings before.
-            _ if parts.is_usual => by_steps,
+            _ if parts.is_usual => by_fields,
             Regime::Anomalous(ongoing)
-                if ongoing.is_by_steps && (parts.views < threshold || parts.instantaneous < FRESH) =>
+                if ongoing.is_by_fields && (parts.views < threshold || parts.instantaneous < FRESH) =>
             {
-                by_steps
+                by_fields
             }
             Regime::Anomalous(ongoing) => {
-                ongoing.is_by_steps = false;
+                ongoing.is_by_fields = false;
                 reading
             }
             _ => reading,
@@ -430,7 +430,7 @@ impl Detector {
                     quiet: 0,
                     announced: false,
                     is_known: true,
-                    is_by_steps,
+                    is_by_fields,
                 }
             }
         };

@@ -62,7 +62,7 @@ pub(crate) struct Ongoing {
     pub(crate) is_known: bool,
     /// Whether only steps of stepwise fields, or fields that are stuck, have made it one. Then only these
     /// continue it, or points that would begin one.
-    pub(crate) is_by_steps: bool,
+    pub(crate) is_by_fields: bool,
 }
 
 /// The change that a reading causes.
@@ -257,7 +257,7 @@ mod tests {
             quiet: 0,
             announced: true,
             is_known: false,
-            is_by_steps: false,
+            is_by_fields: false,
         });
         let ends = |next: ReadingRarity| {
             let transition = regime.decide(next, LIMITS);

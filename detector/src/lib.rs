@@ -114,6 +114,7 @@ mod onset;
 mod pace;
 mod relearn;
 mod remark;
+mod repetition;
 mod residuals;
 mod rhythm;
 mod scale;

@@ -191,7 +191,7 @@ impl Model {
             *imputed = value.is_nan();
             *stuck = !*imputed && scale.observe(value, pace != LearningPace::Slow);
             row_score.stuck |= *stuck;
-            all_rest |= *stuck && scale.repetitions() < STUCK_TOGETHER;
+            all_rest |= *stuck && scale.repetition().run() < STUCK_TOGETHER;
         }
         self.advance_calendar(row.ts);
         let mut coordinates = std::mem::take(&mut self.coordinates);
@@ -248,8 +248,9 @@ impl Model {
     /// and how rare that is, as −log10 of a share of readings. `past` is the number of past readings.
     pub(crate) fn repetitions(&self, past: u64) -> impl Iterator<Item = Option<Repetitions>> {
         self.scales.iter().zip(&self.stuck).map(move |(scale, is_stuck)| {
-            let readings = scale.repetitions().saturating_add(1);
-            is_stuck.then(|| Repetitions { readings, rarity: scale.rarity_of_repetitions(past) })
+            let repetition = scale.repetition();
+            let readings = repetition.run().saturating_add(1);
+            is_stuck.then(|| Repetitions { readings, rarity: repetition.rarity(past) })
         })
     }
 

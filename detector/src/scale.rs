@@ -14,13 +14,11 @@
 //!   would look infinite. While fewer than one reading in 64 differs from its predecessor, the
 //!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
-//! A scale also detects a field that is *stuck*: it repeats its value far longer than before. A
-//! sensor that has failed often does so. Many fields have one value at which they rest, such as a light
-//! sensor at night. There they are compared with their own rests.
+//! A scale also counts how often the field [repeats](crate::repetition) its value.
 
 use serde::{Deserialize, Serialize};
 
-use crate::durations::rarity_of_share;
+use crate::repetition::{Repetition, differ};
 use crate::spread::Spread;
 
 /// Readings that fix the offsets and units.
@@ -38,21 +36,6 @@ const ROUNDING: f64 = 1e-3;
 /// A field is restless if at least this share of its readings differ from the reading before.
 const RESTLESS: f64 = 1.0 / 64.0;
 
-/// A field is not stuck with fewer repetitions than this.
-const LEAST_RUN: u32 = 8;
-
-/// A field is stuck if its row of repetitions has a probability of at most one in 10 to this power.
-const STUCK: f64 = 6.0;
-
-/// The rarity of a field that is stuck grows by this much with each doubling of its row of repetitions,
-/// from twice the longest one that has ended ...
-const PER_DOUBLING: f64 = 0.5;
-/// ... by this much at most.
-const MOST_BEYOND: f64 = 1.0;
-
-/// Upper bound of the share of differing readings, for the probability of repetitions.
-const ALWAYS_MOVING: f64 = 0.999;
-
 /// Coordinates are clamped to ± this value.
 const FARTHEST: f64 = 1e15;
 
@@ -69,20 +52,10 @@ pub(crate) struct Scale {
     spread: Spread,
     /// Running share of readings that differ from the reading before.
     restless: f64,
-    /// Coordinate of the last reading.
-    last: f64,
     /// Coordinate that the forest saw last.
     held: f64,
-    /// How many readings in a row have repeated the value before them.
-    run: u32,
-    /// The longest row of repetitions that has ended while no anomaly was open.
-    longest: u32,
-    /// The coordinate of that row: the one at which the field rests, if there is one.
-    rest: f64,
-    /// The longest row of repetitions of another coordinate.
-    longest_elsewhere: u32,
-    /// Number of observed values. A field that joined later has fewer than the sensor has readings.
-    observed: u64,
+    /// The last coordinate, and how often it was repeated.
+    repetition: Repetition,
 }
 
 impl Scale {
@@ -104,15 +77,11 @@ impl Scale {
             unit,
             spread: Spread::new(0.0, moving / unit),
             restless: moves as f64 / count,
-            last: 0.0,
             held: 0.0,
-            run: 0,
-            longest: 0,
-            rest: 0.0,
-            longest_elsewhere: 0,
-            observed: 0,
+            repetition: Repetition::default(),
         };
-        scale.last = values.last().map_or(0.0, |&value| scale.coordinate(value));
+        let last = values.last().map_or(0.0, |&value| scale.coordinate(value));
+        scale.repetition = Repetition::new(last);
         scale
     }
 
@@ -132,57 +101,20 @@ impl Scale {
     /// Observes the field's next value, which is not NaN. Returns whether the field is stuck. With `learn`,
     /// a row of repetitions that ends here is one of those that are usual.
     pub(crate) fn observe(&mut self, value: f64, learn: bool) -> bool {
-        let coordinate = self.coordinate(value);
-        self.observed += 1;
-        if differ(coordinate, self.last) {
-            if learn {
-                self.learn_run();
-            }
-            self.run = 0;
-        } else {
-            self.run = self.run.saturating_add(1);
-        }
-        self.last = coordinate;
-        let rarity = -libm::log10(1.0 - self.restless.min(ALWAYS_MOVING)) * f64::from(self.run);
-        self.run >= LEAST_RUN && self.run / 2 > self.longest_here() && rarity >= STUCK
+        self.repetition.observe(self.coordinate(value), learn);
+        self.repetition.is_stuck(self.restless)
     }
 
-    /// Learns the row of repetitions that has ended.
-    fn learn_run(&mut self) {
-        if !differ(self.last, self.rest) {
-            self.longest = self.longest.max(self.run);
-        } else if self.run > self.longest {
-            self.longest_elsewhere = self.longest;
-            (self.rest, self.longest) = (self.last, self.run);
-        } else {
-            self.longest_elsewhere = self.longest_elsewhere.max(self.run);
-        }
-    }
-
-    /// Returns the longest row of repetitions that the last value is compared with.
-    fn longest_here(&self) -> u32 {
-        if differ(self.last, self.rest) { self.longest_elsewhere } else { self.longest }
+    /// Returns how often the field has repeated its last value.
+    pub(crate) fn repetition(&self) -> &Repetition {
+        &self.repetition
     }
 
     /// Learns the value that was observed last. `rate` is its weight in the running means.
     pub(crate) fn learn(&mut self, rate: f64) {
-        let moved = f64::from(u8::from(self.run == 0));
+        let moved = f64::from(u8::from(self.repetition.run() == 0));
         self.restless += rate * (moved - self.restless);
-        self.spread.learn(self.last, rate);
-    }
-
-    /// Returns how rare it is, as −log10 of a share of readings, that a field that is stuck has repeated
-    /// its value for so long: it has not happened in `past` readings of the sensor, of which the field may
-    /// have fewer.
-    pub(crate) fn rarity_of_repetitions(&self, past: u64) -> f64 {
-        let usual = self.longest_here().max(LEAST_RUN / 2);
-        let doublings = libm::log2(f64::from(self.run) / f64::from(usual)) - 1.0;
-        rarity_of_share(0, past.min(self.observed)) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
-    }
-
-    /// Returns how many readings in a row have repeated the value before them.
-    pub(crate) fn repetitions(&self) -> u32 {
-        self.run
+        self.spread.learn(self.repetition.last(), rate);
     }
 
     /// Returns whether the field hardly ever moves.
@@ -235,12 +167,6 @@ fn weight(spread: f64) -> f32 {
     if spread > 0.0 { (1.0 / spread).clamp(1e-12, 1e12) as f32 } else { 1.0 }
 }
 
-/// Returns whether two values differ, without any tolerance.
-#[allow(clippy::float_cmp)]
-fn differ(a: f64, b: f64) -> bool {
-    a != b
-}
-
 /// Returns the middle value, or 0 if there are none. It is always one of the values: of an even
 /// number, the upper middle one.
 fn median(values: &[f64]) -> f64 {
@@ -284,69 +210,5 @@ mod tests {
         assert!(scale.next_coordinate(f64::NAN).is_nan());
         assert!(scale.next_coordinate(5.0).is_finite());
         assert!(Scale::calibrate(&[f64::NAN; 16]).next_coordinate(3.0).is_finite());
-    }
-
-    #[test]
-    fn only_more_repetition_than_ever_before_is_stuck() {
-        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0, true)).collect();
-        let stuck = observed.iter().position(|&stuck| stuck).unwrap();
-        assert!((LEAST_RUN as usize..20).contains(&stuck), "{stuck}");
-        scale.observe(10.0, true);
-        assert!((0..60).all(|_| !scale.observe(9.0, true)), "it has rested that long before");
-    }
-
-    #[test]
-    fn a_row_of_repetitions_that_ends_in_an_anomaly_does_not_become_usual() {
-        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        let is_stuck_at = |scale: &mut Scale| {
-            let observed: Vec<bool> = (0..40).map(|_| scale.observe(9.0, true)).collect();
-            observed.iter().position(|&stuck| stuck)
-        };
-        let first = is_stuck_at(&mut scale);
-        assert!(first.is_some());
-        scale.observe(10.0, false);
-        assert_eq!(is_stuck_at(&mut scale), first);
-        scale.observe(10.0, true);
-        assert_eq!(is_stuck_at(&mut scale), None);
-    }
-
-    #[test]
-    fn long_rests_at_one_value_do_not_hide_that_the_field_is_stuck_at_another() {
-        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        let mut is_stuck = |value: f64, times: u32| {
-            let is_stuck = (0..times).map(|_| scale.observe(value, true)).last();
-            (0..6).for_each(|i| {
-                scale.observe(f64::from(i), true);
-                scale.learn(0.1);
-            });
-            is_stuck
-        };
-        assert_eq!(is_stuck(0.0, 500), Some(true), "its first night");
-        assert_eq!(is_stuck(0.0, 900), Some(false));
-        assert_eq!(is_stuck(7.0, 100), Some(true));
-        assert_eq!([is_stuck(7.0, 150), is_stuck(8.0, 150)], [Some(false); 2], "another long row");
-        assert_eq!(is_stuck(9.0, 900), Some(true), "rests at 0 are no rows of 9");
-    }
-
-    #[test]
-    fn a_longer_row_of_repetitions_is_rarer_up_to_a_bound() {
-        let mut scale = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        for i in 0..20_000 {
-            scale.observe(f64::from(i), true);
-        }
-        let mut rarity_after = |repetitions: u32| {
-            while scale.repetitions() < repetitions {
-                scale.observe(9.0, true);
-            }
-            scale.rarity_of_repetitions(9_999)
-        };
-        assert_eq!([8, 16, 32, 1_000].map(&mut rarity_after), [4.0, 4.5, 5.0, 5.0]);
-
-        let mut young = Scale::calibrate(&[1.0, 2.0, 3.0, 4.0]);
-        for _ in 0..99 {
-            young.observe(9.0, true);
-        }
-        assert_eq!(young.rarity_of_repetitions(9_999), 3.0, "the field has 99 readings");
     }
 }

@@ -56,7 +56,7 @@ impl SignedTail {
                 if positive.total().min(negative.total()) >= ENOUGH_OF_A_SIGN =>
             {
                 let of_sign = if value < 0.0 { negative } else { positive };
-                let share = of_sign.total() as f64 / self.sizes.total() as f64;
+                let share = of_sign.total() as f64 / (positive.total() + negative.total()) as f64;
                 (of_sign.rarity(size) - libm::log10(2.0 * share)).max(0.0)
             }
             _ => self.sizes.rarity(size),

@@ -21,9 +21,9 @@ use crate::tracker::Tracker;
 use crate::verdicts::Verdicts;
 use crate::watch::Watch;
 
-/// The part of the steps' rarity that is added to the views', so that a greater step is rarer also
+/// The part of the fields' rarity that is added to the views', so that a greater step is rarer also
 /// where the views distinguish no more.
-const STEP_PART: f64 = 1.0 / 64.0;
+const FIELDS_PART: f64 = 1.0 / 64.0;
 
 /// While an anomaly is open, the model learns one reading in this many. It has no divisor in common
 /// with the readings of a [block](crate::course), so that all parts learn at this pace.
@@ -86,7 +86,7 @@ pub(crate) struct ScoredRow {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RarityParts {
     /// Of the steps of stepwise fields, or of the repetitions of another field that is stuck.
-    pub(crate) steps: f64,
+    pub(crate) of_fields: f64,
     /// Of the views.
     pub(crate) views: f64,
     /// Of the reading by itself, without the readings before it.
@@ -100,7 +100,7 @@ pub(crate) struct RarityParts {
 impl RarityParts {
     /// Returns the rarity of the reading.
     pub(crate) fn rarity(self) -> f64 {
-        self.steps.max(self.views) + STEP_PART * self.steps
+        self.of_fields.max(self.views) + FIELDS_PART * self.of_fields
     }
 }
 
@@ -154,11 +154,11 @@ impl State {
     ) -> RarityParts {
         let are_steps = self.steps.are_all_stepwise();
         let stepwise = self.steps.rarity().max(self.watch.steps().rarity());
-        let steps = stepwise.max(self.rarity_of_repetitions());
+        let of_fields = stepwise.max(self.rarity_of_repetitions());
         RarityParts {
-            steps,
+            of_fields,
             views: calibration.rarity(surprise.value(), with_means),
-            instantaneous: rarity_of(surprise.instantaneous, false).max(steps),
+            instantaneous: rarity_of(surprise.instantaneous, false).max(of_fields),
             onset: surprise.onset.max(surprise_of(stepwise, with_means)),
             is_usual: are_steps && self.steps.is_usual(),
         }
@@ -173,7 +173,7 @@ impl State {
             cause.is_counter = counter.is_some();
         }
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
-        if parts.steps >= parts.views {
+        if parts.of_fields >= parts.views {
             if self.rarity_of_repetitions() > own.max(watched) {
                 self.set_repetitions(&mut causes);
             } else if watched > own {

@@ -60,6 +60,11 @@ pub(super) enum Encoding {
 
 type Record = serde_json::Map<String, Value>;
 
+/// Returns whether a text of JSON is read as `SenML`, if no setting names its format.
+pub fn is_senml(text: &str) -> bool {
+    Pack::recognise(text, Encoding::Json).is_some()
+}
+
 /// The records of a pack.
 pub(super) struct Pack(Vec<Record>);
 

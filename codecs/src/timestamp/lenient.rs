@@ -71,7 +71,8 @@ pub fn parse_lenient(text: &str, zone: Option<LocalZone>) -> Result<Timestamp, T
     }
     let trimmed = text.trim();
     let number = trimmed.strip_prefix('+').unwrap_or(trimmed);
-    let is_number = number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b',' | b'-' | b'e' | b'E'));
+    let is_number =
+        number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b',' | b'-' | b'+' | b'e' | b'E'));
     // A date alone has two signs.
     if is_number && number[..].bytes().filter(|byte| *byte == b'-').count() < 2 && !number.is_empty() {
         return match parse_epoch(&number.replace(',', ".")) {

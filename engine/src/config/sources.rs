@@ -70,7 +70,7 @@ pub(crate) fn load_http(file: Option<&Path>) -> Result<HttpConfig, ConfigProblem
     read_http(file, variables(), &mut origins).map_err(|error| ConfigProblems::locate(error, &origins))
 }
 
-fn read_http(
+pub(super) fn read_http(
     file: Option<&Path>,
     variables: impl Iterator<Item = (String, String)>,
     origins: &mut Origins,

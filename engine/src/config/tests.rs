@@ -1,7 +1,8 @@
 use std::io::Write as _;
 
+use super::origins::Origins;
 use super::problems::ConfigProblems;
-use super::sources::load_from;
+use super::sources::{load_from, read_http};
 use super::*;
 use crate::toml_keys::keys_of_toml;
 
@@ -387,5 +388,6 @@ fn the_section_http_is_read_alone_with_its_files() {
     std::fs::write(folder.path().join("address"), "127.0.0.1:1234\n").unwrap();
     let text = "[detector]\nalarms_per_week = -3\n[mqtt]\npassword_file = \"gone\"\n[http]\nlisten_file = \"address\"\n";
     std::fs::write(&file, text).unwrap();
-    assert_eq!(load_http(Some(&file)).unwrap().listen.port(), 1234);
+    let http = read_http(Some(&file), std::iter::empty(), &mut Origins::default()).unwrap();
+    assert_eq!(http.listen.port(), 1234);
 }

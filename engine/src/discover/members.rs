@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use thicket_codecs::is_senml;
 use thicket_codecs::timestamp::{TimestampError, parse_lenient};
 use thicket_schema::Timestamp;
 
@@ -50,9 +51,6 @@ const DEVICE_NAMES: [&str; 18] = [
 /// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
 const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
 
-/// Members by which `SenML` tells values from other objects.
-const SENML_NAMES: [&str; 3] = ["n", "bn", "bver"];
-
 /// The members of the payloads of one form. Each object of an array is a message of its own.
 #[derive(Debug, Default)]
 pub(super) struct Members {
@@ -80,7 +78,7 @@ impl Members {
     /// Adds a message. Payloads other than JSON objects and arrays of them have no members.
     pub(super) fn add(&mut self, topic: &str, payload: &[u8]) {
         match serde_json::from_slice(payload) {
-            Ok(Value::Array(elements)) if !is_senml(&elements) => {
+            Ok(Value::Array(elements)) if !std::str::from_utf8(payload).is_ok_and(is_senml) => {
                 self.longest_array = self.longest_array.max(elements.len());
                 for element in &elements {
                     self.add_object(topic, element);
@@ -144,10 +142,6 @@ impl Members {
             device: devices.map(|(path, _)| path.clone()).min_by_key(|path| rank(path)),
         }
     }
-}
-
-fn is_senml(elements: &[Value]) -> bool {
-    elements.iter().any(|element| SENML_NAMES.iter().any(|name| element.get(name).is_some()))
 }
 
 fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {
@@ -232,5 +226,8 @@ mod tests {
         assert_eq!(suggestions(&loriot).device.as_deref(), Some("EUI"));
         let pack = r#"[{"bn":"a","n":"x","v":1,"t":1795856000},{"n":"y","v":1,"t":1795856000}]"#;
         assert_eq!(suggestions(&[("pack", pack)]), Suggestions::default(), "SenML has keys of its own");
+        let counts = r#"[{"id":"a","n":5,"tst":1795856000,"x":1},{"id":"b","n":6,"tst":1795856000,"x":1}]"#;
+        let found = suggestions(&[("counts", counts), ("counts", counts)]);
+        assert_eq!((found.device.as_deref(), found.timestamp_keys), (Some("id"), vec!["tst".to_owned()]));
     }
 }

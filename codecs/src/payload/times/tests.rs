@@ -91,6 +91,11 @@ fn epoch_numbers_may_be_texts_with_fractions() {
     for text in [r#""1795341600""#, r#""1795341600.0""#, r#"" 1795341600000 ""#] {
         assert_eq!(by_default(&format!(r#"{{"a":1,"ts":{text}}}"#)), Ok(Some(TEN_O_CLOCK)), "{text}");
     }
+    for number in ["1.7953416e9", "1.7953416e+9", "17953416e+2", r#""1.7953416e+9""#] {
+        assert_eq!(by_default(&format!(r#"{{"a":1,"ts":{number}}}"#)), Ok(Some(TEN_O_CLOCK)), "{number}");
+        let nested = format!(r#"{{"b":{{"a":1}},"ts":{number}}}"#);
+        assert_eq!(by_default(&nested), Ok(Some(TEN_O_CLOCK)), "nested {number}");
+    }
 }
 
 #[test]
