@@ -2,7 +2,7 @@
 //! values: a sensor's name is never a label.
 
 mod brokers;
-mod detections;
+pub mod detections;
 pub mod notifications;
 mod registrar;
 
@@ -12,12 +12,10 @@ use std::sync::atomic::AtomicBool;
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
-use thicket_detector::Marks;
 use thicket_schema::Reason;
 
 use crate::lamps::{HeldLeases, Waits};
 
-use detections::marks;
 pub use registrar::MetricsError;
 use registrar::Registrar;
 
@@ -78,9 +76,6 @@ pub struct Metrics {
     pub readings_poison: IntCounter,
     /// Readings stored without a score, since they have no field that is scored.
     pub readings_unscored: IntCounter,
-    /// Scored readings by mark: `suppressed`, `imputed`, `stuck`, `after_silence`,
-    /// `learning_slowed`.
-    pub readings_marked: IntCounterVec,
     /// Dead letters by reason: those stored, and those that are only counted.
     pub dead_letters: IntCounterVec,
     /// Dead letters that were only counted, beyond `dead_letters.max_per_second`.
@@ -90,8 +85,6 @@ pub struct Metrics {
     /// Rows of other tables that were deleted because they were too old, too many or unused, by
     /// table.
     pub rows_expired: IntCounterVec,
-    /// Anomalies that began. An anomaly is an event of consecutive anomalous readings.
-    pub anomalies: IntCounter,
     /// Log entries that are not committed yet, by shard.
     pub shard_lag_entries: IntGaugeVec,
     /// Age of the oldest log entry that is not committed yet, by shard; 0 if there is none.
@@ -209,6 +202,8 @@ pub struct Metrics {
     pub detectors_limit: IntGauge,
     /// Always 1. The labels are the version of the program and the revision of its sources.
     pub build_info: IntGaugeVec,
+    /// What detectors say of readings.
+    pub detections: detections::DetectionMetrics,
     /// Notifications.
     pub notifications: notifications::NotificationMetrics,
     /// Appends in progress.
@@ -316,11 +311,6 @@ impl Metrics {
                 .counter("readings_poison_total", "Readings skipped because they panicked their detector twice, or killed the process.")?,
             readings_unscored: r
                 .counter("readings_unscored_total", "Readings stored without a score, since they have no field that is scored.")?,
-            readings_marked: r.counters(
-                "readings_marked_total",
-                "Scored readings by mark.",
-                &["mark"],
-            )?,
             dead_letters: r.counters("dead_letters_total", "Dead letters by reason: those stored, and those beyond dead_letters.max_per_second.", &["reason"])?,
             dead_letters_unstored: r.counter(
                 "dead_letters_unstored_total",
@@ -335,7 +325,6 @@ impl Metrics {
                 "Rows beside readings and dead letters that were deleted because they were too old, too many or unused, by table.",
                 &["table"],
             )?,
-            anomalies: r.counter("anomalies_total", "Anomalies that began. An anomaly is an event of consecutive anomalous readings.")?,
             shard_lag_entries: r.gauges("shard_lag_entries", "Log entries that are not committed yet, by shard.", &["shard"])?,
             shard_lag_seconds: r.float_gauges(
                 "shard_lag_seconds",
@@ -444,6 +433,7 @@ impl Metrics {
                 "Always 1. The labels are the version of the program and the revision of its sources.",
                 &["version", "revision"],
             )?,
+            detections: detections::DetectionMetrics::new(&r)?,
             notifications: notifications::NotificationMetrics::new(&r)?,
             append_waits: Waits::default(),
             commit_waits: Waits::default(),
@@ -457,9 +447,6 @@ impl Metrics {
         }
         for reason in Reason::ALL {
             metrics.dead_letters.with_label_values(&[reason.as_str()]).inc_by(0);
-        }
-        for (mark, _) in marks(Marks::default()) {
-            metrics.readings_marked.with_label_values(&[mark]).inc_by(0);
         }
         Ok(metrics)
     }

@@ -339,7 +339,7 @@ impl Scorer {
         metrics.scoring_seconds.with_label_values(&[label]).inc_by(elapsed.as_secs_f64());
         for outcome in outcomes {
             if let ScoreOutcome::Scored(detection) = outcome {
-                metrics.count_detection(detection);
+                metrics.detections.count(detection);
             }
         }
     }

@@ -120,10 +120,10 @@ fn advance(metrics: &Metrics) {
     metrics.readings_duplicate.inc_by(15);
     metrics.readings_poison.inc_by(5);
     metrics.readings_unscored.inc_by(20);
-    metrics.readings_marked.with_label_values(&["suppressed"]).inc_by(10);
+    metrics.detections.readings_marked.with_label_values(&["suppressed"]).inc_by(10);
     metrics.dead_letters.with_label_values(&["malformed_json"]).inc_by(20);
     metrics.dead_letters.with_label_values(&["empty"]).inc_by(5);
-    metrics.anomalies.inc_by(2);
+    metrics.detections.anomalies.inc_by(2);
     metrics.detector_restores.inc_by(4);
     metrics.detector_evictions.inc_by(3);
     metrics.restore_mismatches.inc_by(3);
