@@ -33,15 +33,19 @@ impl NameText {
         self.text.push_str(text);
     }
 
-    /// Adds a text of the payload. An empty one costs the slash beside it.
+    /// Adds a part that is empty or absent. It costs the slash beside it.
+    pub fn push_absent(&mut self) {
+        if self.ends_with_own_slash() {
+            self.text.pop();
+        } else if self.text.is_empty() {
+            self.drops_slash = true;
+        }
+    }
+
+    /// Adds a text of the payload. An empty one is absent.
     pub fn push_of_payload(&mut self, text: &str) {
         if text.is_empty() {
-            if self.ends_with_own_slash() {
-                self.text.pop();
-            } else if self.text.is_empty() {
-                self.drops_slash = true;
-            }
-            return;
+            return self.push_absent();
         }
         let start = self.text.len();
         self.text.push_str(text);

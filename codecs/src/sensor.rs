@@ -5,6 +5,7 @@
 //! | `{topic.1}` | a level of the topic; the first level is `{topic.0}` |
 //! | `{device}` | what a topic template captures under this name |
 //! | `{deviceInfo.devEui}` | the member of the payload at this path, escaped as [`name`](crate::name) says |
+//! | `{channel?}` | the same, or nothing: if the message lacks it, it costs the slash beside it |
 //! | other text | itself |
 
 use std::fmt;
@@ -32,7 +33,14 @@ pub struct MissingPart {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+struct Part {
+    value: Value,
+    /// Whether a message may lack it.
+    is_optional: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
     Text(String),
     /// A level of the topic, counted from 0.
     Level(usize),
@@ -71,82 +79,92 @@ impl SensorTemplate {
         let mut rest = template;
         while let Some((text, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(braces)?;
-            if text.contains('}') || name.trim().is_empty() || name.contains('{') {
+            let path = name.strip_suffix('?').unwrap_or(name);
+            if text.contains('}') || path.trim().is_empty() || path.contains('{') {
                 return Err(braces());
             }
             if !text.is_empty() {
-                parts.push(Part::Text(text.to_owned()));
+                parts.push(Part::text(text));
             }
-            let level = name.strip_prefix("topic.").and_then(|level| level.parse().ok());
-            parts.push(match level {
-                Some(level) => Part::Level(level),
-                None if captures.contains(&name) => Part::Captured(name.to_owned()),
+            let level = path.strip_prefix("topic.").and_then(|level| level.parse().ok());
+            let value = match level {
+                Some(level) => Value::Level(level),
+                None if captures.contains(&path) => Value::Captured(path.to_owned()),
                 None => {
-                    let known = members.iter().position(|member| member == name);
-                    Part::Member(known.unwrap_or_else(|| {
-                        members.push(name.to_owned());
+                    let known = members.iter().position(|member| member == path);
+                    Value::Member(known.unwrap_or_else(|| {
+                        members.push(path.to_owned());
                         members.len() - 1
                     }))
                 }
-            });
+            };
+            parts.push(Part { value, is_optional: path != name });
             rest = after;
         }
         if rest.contains('}') {
             return Err(braces());
         }
-        if parts.iter().all(|part| matches!(part, Part::Text(_))) {
+        if parts.iter().all(|part| matches!(part.value, Value::Text(_))) {
             return Err(SensorTemplateError::NoPart(template.to_owned()));
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+            parts.push(Part::text(rest));
         }
         Ok(Self { template: template.to_owned(), parts, members })
     }
 
-    /// Returns the paths of the members that the name needs.
+    /// Returns the paths of the members that the name has.
     pub fn members(&self) -> &[String] {
         &self.members
     }
 
-    /// Returns whether the name needs a topic template to match.
+    /// Returns whether the name has a level that a topic template captures.
     pub fn needs_captures(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Captured(_)))
+        self.parts.iter().any(|part| matches!(part.value, Value::Captured(_)))
     }
 
     /// Returns the name that the template makes of a message. It may not be a valid name of a
     /// sensor.
     ///
     /// # Errors
-    /// Returns the first part that the message lacks.
+    /// Returns the first part that the message lacks, unless it is optional.
     pub fn name(&self, message: NameParts<'_>) -> Result<NameText, MissingPart> {
         let mut name = NameText::default();
         for part in &self.parts {
-            let text = match part {
-                Part::Text(text) => Some(text.as_str()),
-                Part::Level(level) => message.topic.split('/').nth(*level).filter(|level| !level.is_empty()),
-                Part::Captured(wanted) => {
+            let text = match &part.value {
+                Value::Text(text) => Some(text.as_str()),
+                Value::Level(level) => message.topic.split('/').nth(*level).filter(|level| !level.is_empty()),
+                Value::Captured(wanted) => {
                     let captured = message.captured.unwrap_or_default();
                     captured.iter().find(|(name, _)| name == wanted).map(|(_, text)| *text)
                 }
-                Part::Member(index) => message.members.get(*index).and_then(Option::as_deref),
+                Value::Member(index) => message.members.get(*index).and_then(Option::as_deref),
             };
-            let missing = || MissingPart { template: self.template.clone(), part: self.describe(part) };
-            let text = text.ok_or_else(missing)?;
-            match part {
-                Part::Member(_) => name.push_of_payload(text),
-                _ => name.push(text),
+            match (text, &part.value) {
+                (Some(text), Value::Member(_)) => name.push_of_payload(text),
+                (Some(text), _) => name.push(text),
+                (None, _) if part.is_optional => name.push_absent(),
+                (None, value) => {
+                    return Err(MissingPart { template: self.template.clone(), part: self.describe(value) });
+                }
             }
         }
         Ok(name)
     }
 
-    fn describe(&self, part: &Part) -> String {
-        match part {
-            Part::Text(text) => text.clone(),
-            Part::Level(level) => format!("level {level} in its topic"),
-            Part::Captured(name) => format!("topic that a topic template with {{{name}}} matches"),
-            Part::Member(index) => format!("member {} with a text or a number", self.members[*index]),
+    fn describe(&self, value: &Value) -> String {
+        match value {
+            Value::Text(text) => text.clone(),
+            Value::Level(level) => format!("level {level} in its topic"),
+            Value::Captured(name) => format!("topic that a topic template with {{{name}}} matches"),
+            Value::Member(index) => format!("member {} with a text or a number", self.members[*index]),
         }
+    }
+}
+
+impl Part {
+    fn text(text: &str) -> Self {
+        Self { value: Value::Text(text.to_owned()), is_optional: false }
     }
 }
 
@@ -186,8 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn an_optional_part_may_be_absent() {
+        let template = "{model}/{channel?}/{id}";
+        assert_eq!(name(template, &[Some("x"), Some("A"), Some("3")]).unwrap(), "x/A/3");
+        assert_eq!(name(template, &[Some("x"), None, Some("3")]).unwrap(), "x/3");
+        assert_eq!(name("{site?}/{topic.9?}/{id?}", &[None]).unwrap(), "north");
+        assert_eq!(name("{topic.9?}/{id}", &[Some("3")]).unwrap(), "3");
+        assert_eq!(name("{id?}", &[None]).unwrap(), "");
+        let error = name(template, &[Some("x"), Some("A"), None]).unwrap_err();
+        assert!(error.contains("member id"), "{error}");
+    }
+
+    #[test]
     fn a_template_without_a_part_or_with_odd_braces_is_refused() {
-        for template in ["", "all", "{a", "a}", "{}", "{ }", "{a}{", "{a{b}}"] {
+        for template in ["", "all", "{a", "a}", "{}", "{ }", "{?}", "{a}{", "{a{b}}"] {
             assert!(SensorTemplate::parse(template, &[]).is_err(), "{template}");
         }
     }

@@ -173,7 +173,12 @@ fn rtl_433() {
     let payload = r#"{"time":"2026-11-25 19:00:18","model":"Acurite-Tower","id":8946,"channel":"A","battery_ok":1,"temperature_C":4.2,"humidity":66,"mic":"CHECKSUM"}"#;
     assert_eq!(
         preset("rtl_433", "rtl_433/pi/events", payload),
-        ["Acurite-Tower/8946 battery_ok=1 humidity=66 temperature_C=4.2 now"]
+        ["Acurite-Tower/A/8946 battery_ok=1 humidity=66 temperature_C=4.2 now"]
+    );
+    let without_channel = r#"{"model":"Bresser-3CH","id":23,"temperature_C":21.3}"#;
+    assert_eq!(
+        preset("rtl_433", "rtl_433/pi/events", without_channel),
+        ["Bresser-3CH/23 temperature_C=21.3 now"]
     );
     let without_id = preset("rtl_433", "rtl_433/pi/events", r#"{"model":"Generic-Remote","cmd":7}"#);
     assert!(without_id[0].starts_with("no_sensor: "), "{without_id:?}");
