@@ -23,8 +23,9 @@ pub(super) async fn listing(root: &Path) -> BTreeSet<String> {
         add_command(&mut lines, &name, inner);
     }
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    for file in ["actors/src/metrics.rs", "actors/src/metrics/notifications.rs"] {
-        add_metrics(&mut lines, &read(file));
+    add_metrics(&mut lines, &read("actors/src/metrics.rs"));
+    for file in std::fs::read_dir(root.join("actors/src/metrics")).unwrap() {
+        add_metrics(&mut lines, &std::fs::read_to_string(file.unwrap().path()).unwrap());
     }
     for file in ["engine/src/http.rs", "engine/src/anomalies/api.rs"] {
         add_routes(&mut lines, file, &read(file));
