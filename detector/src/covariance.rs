@@ -1,24 +1,24 @@
-//! The running covariance of the fields' residuals, and the distance of a vector of residuals that
-//! takes it into account: Hotelling's T².
+//! The running covariance of the fields' residuals or of their values, and what it makes of a vector of
+//! them: its length, which is Hotelling's T², and its product with the inverse.
 
 use serde::{Deserialize, Serialize};
 
-/// Fields whose residuals are compared. The time of a reading grows with their square.
+/// Fields that are compared. The time of a reading grows with their square.
 const MAX_FIELDS: usize = 64;
-/// A residual beyond this size counts as this great.
+/// A number beyond this size counts as this great.
 const CLIP: f64 = 6.0;
-/// Part of the identity in the covariance that is inverted. It bounds the weight of a combination
-/// that has hardly varied so far.
-const SHRINKAGE: f64 = 0.05;
 /// The factors are renewed after this many learnt readings.
 const RENEWAL: u32 = 32;
 /// Lower bound of a squared factor.
 const LEAST: f64 = 1e-6;
 
-/// The covariance of up to [`MAX_FIELDS`] residuals.
+/// The covariance of up to [`MAX_FIELDS`] numbers, whose usual size is 1.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Covariance {
     size: usize,
+    /// Part of the identity in the covariance that is inverted. It bounds the weight of a combination
+    /// that has hardly varied so far.
+    shrinkage: f64,
     /// Lower triangle, row by row.
     lower: Vec<f64>,
     /// Learnt readings until the factors are renewed.
@@ -30,13 +30,14 @@ pub(crate) struct Covariance {
 }
 
 impl Covariance {
-    /// Creates the covariance of independent residuals of this many fields.
-    pub(crate) fn new(fields: usize) -> Self {
+    /// Creates the covariance of the independent numbers of this many fields. `shrinkage` is the part of the identity
+    /// in the covariance that is inverted.
+    pub(crate) fn new(fields: usize, shrinkage: f64) -> Self {
         let size = fields.min(MAX_FIELDS);
         let identity =
             (0..size).flat_map(|row| (0..=row).map(move |column| f64::from(u8::from(row == column))));
         let lower: Vec<f64> = identity.collect();
-        Self { size, factor: lower.clone(), lower, due: 0, solved: Vec::new() }
+        Self { size, shrinkage, factor: lower.clone(), lower, due: 0, solved: Vec::new() }
     }
 
     /// Returns T² of the residuals: their squared length in units of what is usual for them
@@ -56,8 +57,50 @@ impl Covariance {
         sum
     }
 
-    /// Learns a reading's residuals. `rate` is its weight in the running covariance.
-    pub(crate) fn learn(&mut self, residuals: &[f64], rate: f64) {
+    /// Returns the product of the inverse of the covariance and a vector.
+    pub(crate) fn solve(&mut self, numbers: impl Iterator<Item = f64>) -> &[f64] {
+        self.squared_distance(numbers);
+        let mut begin = self.factor.len();
+        for row in (0..self.size).rev() {
+            begin -= row + 1;
+            let factors = &self.factor[begin..=begin + row];
+            let solved = self.solved[row] / factors[row];
+            self.solved[row] = solved;
+            for (above, factor) in self.solved[..row].iter_mut().zip(factors) {
+                *above -= factor * solved;
+            }
+        }
+        &self.solved
+    }
+
+    /// Returns the diagonal of the inverse of the covariance.
+    pub(crate) fn inverse_diagonal(&self) -> Vec<f64> {
+        // The squared lengths of the columns of the factor's inverse.
+        let mut column = vec![0.0; self.size];
+        let of_column = |first: usize| {
+            let mut begin = first * (first + 1) / 2;
+            let mut sum = 0.0;
+            for row in first..self.size {
+                let factors = &self.factor[begin + first..=begin + row];
+                let known: f64 = factors.iter().zip(&column[first..row]).map(|(a, b)| a * b).sum();
+                let own = (f64::from(u8::from(row == first)) - known) / factors[row - first];
+                column[row] = own;
+                sum += own * own;
+                begin += row + 1;
+            }
+            sum
+        };
+        (0..self.size).map(of_column).collect()
+    }
+
+    /// Returns the number of fields that are compared.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Learns a reading's numbers. `rate` is its weight in the running covariance. Returns whether the
+    /// inverse is renewed.
+    pub(crate) fn learn(&mut self, residuals: &[f64], rate: f64) -> bool {
         let mut cells = self.lower.iter_mut();
         for row in 0..self.size {
             let own = residuals[row].clamp(-CLIP, CLIP);
@@ -65,11 +108,13 @@ impl Covariance {
                 *cell += rate * (own * other.clamp(-CLIP, CLIP) - *cell);
             }
         }
-        if self.due == 0 {
+        let is_due = self.due == 0;
+        if is_due {
             self.renew();
             self.due = RENEWAL;
         }
         self.due -= 1;
+        is_due
     }
 
     /// Takes over the covariances of the fields that stay. `sources` has the index of each field in
@@ -96,10 +141,10 @@ impl Covariance {
         for row in 0..self.size {
             for column in 0..=row {
                 let (own, other) = (begin(row), begin(column));
-                let shrunk = (1.0 - SHRINKAGE) * self.lower[own + column];
+                let shrunk = (1.0 - self.shrinkage) * self.lower[own + column];
                 let known: f64 = (0..column).map(|k| self.factor[own + k] * self.factor[other + k]).sum();
                 self.factor[own + column] = if row == column {
-                    (shrunk + SHRINKAGE - known).max(LEAST).sqrt()
+                    (shrunk + self.shrinkage - known).max(LEAST).sqrt()
                 } else {
                     (shrunk - known) / self.factor[other + column]
                 };
@@ -111,7 +156,7 @@ impl Covariance {
     /// checked with it.
     pub(crate) fn is_sound(&self, fields: usize) -> bool {
         // First, so that nothing below overflows.
-        if self.size != fields.min(MAX_FIELDS) {
+        if self.size != fields.min(MAX_FIELDS) || !(0.0..1.0).contains(&self.shrinkage) {
             return false;
         }
         let cells = self.size * (self.size + 1) / 2;
@@ -137,7 +182,7 @@ mod tests {
 
     /// Residuals with a variance of 1 and a correlation of 0.8.
     fn learnt() -> Covariance {
-        let mut covariance = Covariance::new(2);
+        let mut covariance = Covariance::new(2, 0.05);
         let mut noise = crate::noise::Noise::new(7);
         for _ in 0..20_000 {
             let [own, other] = [noise.normal(), noise.normal()];
@@ -148,7 +193,7 @@ mod tests {
 
     #[test]
     fn before_it_has_learnt_the_distance_is_the_length() {
-        assert!((distance(&mut Covariance::new(2), [3.0, 4.0]) - 25.0).abs() < 1e-9);
+        assert!((distance(&mut Covariance::new(2, 0.05), [3.0, 4.0]) - 25.0).abs() < 1e-9);
     }
 
     #[test]
@@ -165,7 +210,7 @@ mod tests {
     #[test]
     fn the_covariance_of_the_fields_that_stay_is_taken_over() {
         let known = learnt();
-        let mut covariance = Covariance::new(3);
+        let mut covariance = Covariance::new(3, 0.05);
         covariance.take_over(&known, &[Some(1), None, Some(0)]);
         let apart = covariance.squared_distance([2.0, 0.0, -2.0].into_iter());
         let together = covariance.squared_distance([2.0, 0.0, 2.0].into_iter());

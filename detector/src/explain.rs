@@ -71,6 +71,7 @@ pub struct ViewExplanation {
     /// Of a sensor with several fields, `field` is the rarest residual of a single field,
     /// `residuals` and `lasting` are those of all fields in this reading and lately, and `coincidence`
     /// shows fields that are off at once. `course` and `courses` are the shapes of the last readings.
+    /// `relations` compares each value with the values of the other fields.
     pub name: &'static str,
     /// The view's measures.
     pub measures: Vec<MeasureExplanation>,

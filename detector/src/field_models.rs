@@ -1,15 +1,22 @@
-//! The models of all fields of a sensor: the forecast and the course of each field, and the
-//! covariance of their residuals.
+//! The models of all fields of a sensor: the forecast and the course of each field, the covariance of
+//! their residuals, and the relations of their values.
 
 use serde::{Deserialize, Serialize};
 
 use crate::course::{COURSE_MEASURES, Course};
 use crate::covariance::Covariance;
-use crate::forecast::{FORECAST_MEASURES, Forecast};
+use crate::forecast::{FORECAST_MEASURES, Forecast, logarithm};
+use crate::relations::Relations;
 use crate::scale::Scale;
 
-/// Measures of each field: those of its forecast, then those of its course.
-pub(crate) const FIELD_MEASURES: usize = FORECAST_MEASURES + COURSE_MEASURES;
+/// The index of a field's relation to the others among its measures: after those of its forecast and
+/// of its course.
+pub(crate) const RELATION: usize = FORECAST_MEASURES + COURSE_MEASURES;
+/// Measures of each of several fields.
+pub(crate) const FIELD_MEASURES: usize = RELATION + 1;
+
+/// Shrinkage of the covariance of the residuals.
+const RESIDUAL_SHRINKAGE: f64 = 0.05;
 
 /// The models of all fields of a sensor.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -18,6 +25,8 @@ pub(crate) struct FieldModels {
     courses: Vec<Course>,
     /// Empty with one field.
     covariance: Covariance,
+    /// Empty with one field.
+    relations: Relations,
     /// Of the last reading, in units of their usual size; 0 for a field that it lacks.
     #[serde(skip)]
     residuals: Vec<f64>,
@@ -39,9 +48,12 @@ impl FieldModels {
     pub(crate) fn new(first: impl Iterator<Item = f64>) -> Self {
         let (forecasts, courses): (Vec<_>, Vec<_>) =
             first.map(|coordinate| (Forecast::new(coordinate), Course::new(coordinate))).unzip();
-        let covariance =
-            if forecasts.len() > 1 { Covariance::new(forecasts.len()) } else { Covariance::default() };
-        Self { forecasts, courses, covariance, residuals: Vec::new() }
+        let (covariance, relations) = if forecasts.len() > 1 {
+            (Covariance::new(forecasts.len(), RESIDUAL_SHRINKAGE), Relations::new(forecasts.len()))
+        } else {
+            (Covariance::default(), Relations::default())
+        };
+        Self { forecasts, courses, covariance, relations, residuals: Vec::new() }
     }
 
     /// Returns the number of fields.
@@ -49,11 +61,12 @@ impl FieldModels {
         self.forecasts.len()
     }
 
-    /// Compares a reading with the forecasts. An imputed coordinate is passed over. Adds
-    /// [`FIELD_MEASURES`] measures for each field.
+    /// Compares a reading with the models. An imputed coordinate is passed over. Adds
+    /// [`FIELD_MEASURES`] measures for each field; a single field has no relation.
     pub(crate) fn follow(&mut self, reading: Coordinates<'_>, measures: &mut Vec<f64>) {
         let Coordinates { of_fields, imputed, scales, after_silence } = reading;
         self.residuals.clear();
+        let has_relations = self.forecasts.len() > 1;
         let fields = self.forecasts.iter_mut().zip(&mut self.courses);
         for (((forecast, course), &coordinate), (&imputed, scale)) in
             fields.zip(of_fields).zip(imputed.iter().zip(scales))
@@ -64,13 +77,23 @@ impl FieldModels {
             }
             if imputed {
                 forecast.pass_over();
-                measures.extend([0.0; FIELD_MEASURES]);
+                measures.extend([0.0; RELATION]);
             } else {
                 forecast.follow(coordinate, scale.least_residual(), scale.spread());
                 measures.extend(forecast.measures());
                 measures.extend(course.observe(coordinate, scale.spread()));
             }
+            if has_relations {
+                measures.push(0.0);
+            }
             self.residuals.push(forecast.residual());
+        }
+        if has_relations {
+            let scores = self.forecasts.iter().map(Forecast::standard_score);
+            self.relations.observe((!imputed.contains(&true)).then_some(scores));
+            for (of_field, size) in measures.chunks_mut(FIELD_MEASURES).zip(self.relations.sizes()) {
+                of_field[RELATION] = logarithm(size);
+            }
         }
     }
 
@@ -87,6 +110,7 @@ impl FieldModels {
         // A reading that lacks a field says nothing about what its fields do together.
         if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
             self.covariance.learn(&self.residuals, rate);
+            self.relations.learn(rate);
         }
     }
 
@@ -116,6 +140,7 @@ impl FieldModels {
             std::mem::swap(&mut self.courses[field], &mut known.courses[index]);
         }
         self.covariance.take_over(&known.covariance, sources);
+        self.relations.take_over(&known.relations, sources);
     }
 
     /// Returns whether these are consistent models of this many fields.
@@ -125,6 +150,7 @@ impl FieldModels {
             && self.courses.iter().all(Course::is_sound)
             && self.forecasts.iter().all(Forecast::is_sound)
             && self.covariance.is_sound(if fields > 1 { fields } else { 0 })
+            && self.relations.is_sound(if fields > 1 { fields } else { 0 })
     }
 
     pub(crate) fn memory_usage(&self) -> usize {
@@ -132,6 +158,7 @@ impl FieldModels {
             + self.courses.capacity() * size_of::<Course>()
             + self.courses.iter().map(Course::memory_usage).sum::<usize>()
             + self.covariance.memory_usage()
+            + self.relations.memory_usage()
             + self.residuals.capacity() * size_of::<f64>()
     }
 }

@@ -159,6 +159,13 @@ impl Forecast {
         usize::from(self.known) <= LAGS && numbers.iter().chain(lists).all(|number| number.is_finite())
     }
 
+    /// Returns the last coordinate's distance from the running mean, in standard deviations. It is
+    /// clipped, and 0 while the field is constant.
+    pub(crate) fn standard_score(&self) -> f64 {
+        let deviation = self.covariances[0].sqrt();
+        if deviation > 0.0 { (self.last / deviation).clamp(-CLIP, CLIP) } else { 0.0 }
+    }
+
     /// Returns the last residual, in units of its usual size.
     pub(crate) fn residual(&self) -> f64 {
         self.residual

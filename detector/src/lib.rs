@@ -112,6 +112,7 @@ mod new_values;
 mod noise;
 mod onset;
 mod pace;
+mod relations;
 mod relearn;
 mod remark;
 mod repetition;

@@ -5,13 +5,13 @@
 //! tails of its own, so its verdict does not depend on the number of fields. Of all fields
 //! together: how rare is the rarest of them, how rare are they on average, how far are they off, given
 //! that their residuals go together (T²), and are several of them off at once? The same questions are
-//! asked of the moving means and powers, and of the courses.
+//! asked of the moving means and powers, of the courses, and of the relations.
 
 use serde::{Deserialize, Serialize};
 
 use crate::caution::LearningPace;
 use crate::course::COURSE_MEASURES;
-use crate::field_models::{Coordinates, FIELD_MEASURES, FieldModels};
+use crate::field_models::{Coordinates, FIELD_MEASURES, FieldModels, RELATION};
 use crate::forecast::{FORECAST_MEASURES, logarithm};
 use crate::tail::Tail;
 
@@ -179,6 +179,7 @@ impl LastReading {
         let greatest_course = (0..COURSE_MEASURES).fold(0.0, of_course);
         let mean_course = (0..COURSE_MEASURES).map(|measure| mean(FORECAST_MEASURES + measure)).sum::<f64>();
         measures.extend([greatest_course, MEAN_UNIT / COURSE_MEASURES as f64 * mean_course]);
+        measures.extend([greatest(RELATION), MEAN_UNIT * mean(RELATION)]);
         // Two fields that are off at once.
         let sizes = &mut self.sizes;
         sizes.clear();

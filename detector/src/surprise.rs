@@ -62,6 +62,8 @@ impl View {
     }
 }
 
+/// Values drift apart without a fault, so their relations count less than their order.
+const WEIGHT_OF_RELATIONS: f64 = 0.5;
 /// Slow changes show most clearly in the courses.
 const WEIGHT_OF_COURSES: f64 = 1.5;
 
@@ -70,17 +72,18 @@ const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1
 const COURSE: View = View::new("course", &["residual", "drift", "unrest", "discord"], 0)
     .with_signs(2)
     .weighing(WEIGHT_OF_COURSES);
-/// Of several fields, it is the only view of the values themselves, beside five of their order.
+/// Of several fields, it is the view of the values themselves, beside five of their order.
 const LEVEL_OF_FIELDS: View = LEVEL.weighing(3.0);
 const RESIDUALS: View = View::new("residuals", &["mean", "joint"], 2);
 const FIELD: View = View::new("field", &["greatest"], 1);
 const LASTING: View = View::new("lasting", &["greatest", "mean", "joint"], 0);
 const COURSES: View = View::new("courses", &["greatest", "mean"], 0).weighing(WEIGHT_OF_COURSES);
+const RELATIONS: View = View::new("relations", &["greatest", "mean"], 0).weighing(WEIGHT_OF_RELATIONS);
 const COINCIDENCE: View = View::new("coincidence", &["second"], 1);
 
 const OF_LEVEL: [View; 1] = [LEVEL];
 const OF_ONE_FIELD: [View; 3] = [LEVEL, FORECAST, COURSE];
-const OF_FIELDS: [View; 6] = [LEVEL_OF_FIELDS, FIELD, RESIDUALS, LASTING, COURSES, COINCIDENCE];
+const OF_FIELDS: [View; 7] = [LEVEL_OF_FIELDS, FIELD, RESIDUALS, LASTING, COURSES, RELATIONS, COINCIDENCE];
 
 /// Returns the views of a sensor, the level first. Without moving means there is only the level.
 pub(crate) fn views(fields: usize, with_means: bool) -> &'static [View] {

@@ -209,6 +209,26 @@ fn of_one_field_the_course_weighs_one_and_a_half_times_as_much() {
 }
 
 #[test]
+fn usual_values_that_do_not_belong_together_show_in_the_relations() {
+    let mut sensor = Sensor::new(&test_config(), "current load");
+    let mut load = 0.0;
+    sensor.run(3_000, |_, noise| {
+        load = 0.9 * load + 0.44 * noise.normal();
+        vec![10.0 * load + noise.normal(), load]
+    });
+    let names = split_names("current load");
+    let greatest = |values: [f64; 2]| {
+        let now = sensor.now + sensor.every;
+        let (_, explanation) = sensor.detector.clone().explain(now, &names, &values).unwrap();
+        let views = explanation.unwrap().views;
+        let relations = views.into_iter().find(|view| view.name == "relations").unwrap();
+        relations.measures[0].present.rarity
+    };
+    let (together, apart) = (greatest([12.5, 1.2]), greatest([-12.5, 1.2]));
+    assert!(together < 1.0 && apart > 4.0, "{together} {apart}");
+}
+
+#[test]
 fn every_step_of_a_detection_can_be_explained() {
     let mut sensor = Sensor::new(&test_config(), "a b");
     sensor.run(1_000, |_, noise| vec![noise.normal(), 100.0 + noise.normal()]);
@@ -219,13 +239,13 @@ fn every_step_of_a_detection_can_be_explained() {
     assert_eq!(sensor.detector.snapshot(), other.snapshot(), "explaining is applying");
     let explanation = explanation.unwrap();
     let views: Vec<&str> = explanation.views.iter().map(|view| view.name).collect();
-    assert_eq!(views, ["level", "field", "residuals", "lasting", "courses", "coincidence"]);
+    assert_eq!(views, ["level", "field", "residuals", "lasting", "courses", "relations", "coincidence"]);
     let level = &explanation.views[0];
     assert!((level.contributions.iter().map(|(_, _, part)| part).sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(!level.neighbours.is_empty());
-    // The level weighs three times as much as a view of residuals, and the courses one and a half times
-    // as much.
-    has_the_surprise_of_its_views(&explanation, &[3.0, 1.0, 1.0, 1.0, 1.5, 1.0]);
+    // The level weighs three times as much as a view of residuals, the courses one and a half times as
+    // much, and the relations half as much.
+    has_the_surprise_of_its_views(&explanation, &[3.0, 1.0, 1.0, 1.0, 1.5, 0.5, 1.0]);
     let grade = explanation.rarity / (1.0 + explanation.rarity);
     assert!((grade - detection.grade.unwrap()).abs() < 1e-12);
     assert_eq!(explanation.causes, detection.causes);

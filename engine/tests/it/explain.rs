@@ -62,7 +62,7 @@ async fn a_detection_is_computed_again_and_is_the_same_bit_for_bit() {
     assert_eq!(level.unwrap()["direction"], "high", "{spike}");
     let views: Vec<&Value> =
         spike["explanation"]["views"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
-    assert_eq!(views, ["level", "field", "residuals", "lasting", "courses", "coincidence"]);
+    assert_eq!(views, ["level", "field", "residuals", "lasting", "courses", "relations", "coincidence"]);
 
     let later = explain(&at(first, SPIKE + 20));
     assert_eq!(later["replayed"]["checkpoint"], SPIKE + 1, "{later}");
