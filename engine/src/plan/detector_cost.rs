@@ -75,10 +75,10 @@ mod tests {
 
     /// The table of docs/costs.md: profile, fields, KB of memory, KB of a checkpoint.
     const TABLE: [(Profile, u16, u64, u64); 4] = [
-        (Profile::Small, 1, 49, 14),
-        (Profile::Medium, 1, 201, 68),
-        (Profile::Medium, 3, 250, 87),
-        (Profile::Medium, 13, 444, 165),
+        (Profile::Small, 1, 53, 15),
+        (Profile::Medium, 1, 204, 69),
+        (Profile::Medium, 3, 254, 88),
+        (Profile::Medium, 13, 454, 168),
     ];
 
     #[test]
