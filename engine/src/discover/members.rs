@@ -11,15 +11,13 @@ use thicket_schema::Timestamp;
 const MAX_MEMBERS: usize = 200;
 const MAX_DEPTH: usize = 4;
 /// Names of members that hold a time, in lower case.
-const TIME_NAMES: [&str; 14] = [
+const TIME_NAMES: [&str; 12] = [
     "ts",
     "time",
     "timestamp",
     "tst",
     "datetime",
     "date_time",
-    "last_seen",
-    "lastseen",
     "received_at",
     "measured_at",
     "created_at",

@@ -76,7 +76,7 @@ fn zigbee2mqtt() {
     let payload = r#"{"battery":100,"contact":false,"last_seen":1795629534884,"linkquality":40,"update":{"state":"idle","installed_version":5}}"#;
     assert_eq!(
         preset("zigbee2mqtt", "zigbee2mqtt/Hall/Door", payload),
-        ["Hall/Door battery=100 contact=0 linkquality=40 2026-11-25T17:58:54.884000Z"]
+        ["Hall/Door battery=100 contact=0 linkquality=40 now"]
     );
     assert_eq!(
         preset("zigbee2mqtt", "zigbee2mqtt/Hall/Door/availability", r#"{"state":"online"}"#),
@@ -313,5 +313,16 @@ fn the_topics_and_templates_of_every_preset_fit() {
         let config = config(&format!("[mqtt]\npreset = \"{name}\"\n"));
         let found = misfits(&decode_options(&config).unwrap().subscriptions);
         assert!(found.iter().all(|misfit| misfit.severity() == Severity::Notable), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn zigbee2mqtt_sends_again_with_the_time_at_which_the_radio_was_last_heard() {
+    for last_seen in ["1795629534884", r#""2026-11-25T17:58:54.884Z""#] {
+        for (occupancy, value) in [("true", 1), ("false", 0)] {
+            let payload = format!(r#"{{"occupancy":{occupancy},"last_seen":{last_seen}}}"#);
+            let expected = format!("Hall/Motion occupancy={value} now");
+            assert_eq!(preset("zigbee2mqtt", "zigbee2mqtt/Hall/Motion", &payload), [expected]);
+        }
     }
 }
