@@ -1,7 +1,11 @@
 //! Finds the members of JSON payloads that hold a time or name a device.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod devices;
 
+use std::collections::BTreeMap;
+
+pub(super) use devices::DeviceMember;
+use devices::Devices;
 use serde_json::Value;
 use thicket_codecs::is_senml;
 use thicket_codecs::timestamp::{TimestampError, parse_lenient};
@@ -25,27 +29,6 @@ const TIME_NAMES: [&str; 12] = [
     "date",
     "t",
 ];
-/// Names of members that name a device, in lower case, the best first.
-const DEVICE_NAMES: [&str; 18] = [
-    "deveui",
-    "dev_eui",
-    "eui",
-    "device_id",
-    "deviceid",
-    "device",
-    "devicename",
-    "device_name",
-    "mac",
-    "serial",
-    "serial_number",
-    "sn",
-    "sensor_id",
-    "sensorid",
-    "sensor",
-    "id",
-    "addr",
-    "name",
-];
 /// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
 const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
 
@@ -54,11 +37,7 @@ const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000
 pub(super) struct Members {
     /// For each path that holds a time: in how many messages, and in how many without an offset.
     times: BTreeMap<String, (u64, u64)>,
-    /// For each path that may name a device: in how many messages, and the values on each topic.
-    devices: BTreeMap<String, (u64, BTreeMap<String, BTreeSet<String>>)>,
-    messages: u64,
-    /// The number of objects of the longest array.
-    longest_array: usize,
+    devices: Devices,
 }
 
 /// What the members of the payloads say about the settings.
@@ -68,8 +47,8 @@ pub(super) struct Suggestions {
     pub(super) timestamp_keys: Vec<String>,
     /// Whether times have no offset from UTC.
     pub(super) local_times: bool,
-    /// The path that tells the devices of one topic apart.
-    pub(super) device: Option<String>,
+    /// The member that tells the devices of one topic apart.
+    pub(super) device: Option<DeviceMember>,
 }
 
 impl Members {
@@ -77,42 +56,36 @@ impl Members {
     pub(super) fn add(&mut self, topic: &str, payload: &[u8]) {
         match serde_json::from_slice(payload) {
             Ok(Value::Array(elements)) if !std::str::from_utf8(payload).is_ok_and(is_senml) => {
-                self.longest_array = self.longest_array.max(elements.len());
+                self.devices.add_array(topic, elements.len());
                 for element in &elements {
                     self.add_object(topic, element);
                 }
             }
             Ok(object) => self.add_object(topic, &object),
-            Err(_) => self.messages += 1,
+            Err(_) => self.devices.add(topic, &[]),
         }
     }
 
     fn add_object(&mut self, topic: &str, object: &Value) {
-        self.messages += 1;
         let mut members = Vec::new();
         if object.is_object() {
             flatten("", object, 0, &mut members);
         }
-        for (path, value) in members {
-            let name = path.rsplit('.').next().unwrap_or(&path).to_lowercase();
+        let members = members.into_iter().map(|(path, value)| {
+            let name = name_of(&path);
+            (path, name, value)
+        });
+        let members: Vec<(String, String, Value)> = members.collect();
+        for (path, name, value) in &members {
             if TIME_NAMES.contains(&name.as_str())
-                && let Some(is_local) = time_of(&value)
+                && let Some(is_local) = time_of(value)
             {
                 let (count, local) = self.times.entry(path.clone()).or_default();
                 *count += 1;
                 *local += u64::from(is_local);
             }
-            if DEVICE_NAMES.contains(&name.as_str()) {
-                let text = match &value {
-                    Value::String(text) => text.clone(),
-                    Value::Number(number) if !number.is_f64() => number.to_string(),
-                    _ => continue,
-                };
-                let (count, topics) = self.devices.entry(path).or_default();
-                *count += 1;
-                topics.entry(topic.to_owned()).or_default().insert(text);
-            }
         }
+        self.devices.add(topic, &members);
     }
 
     /// Returns the settings that fit.
@@ -120,26 +93,17 @@ impl Members {
         let mut times: Vec<(&String, &(u64, u64))> = self.times.iter().collect();
         times.sort_by_key(|(path, (count, _))| (std::cmp::Reverse(*count), path.matches('.').count()));
         times.truncate(3);
-        // A device is told apart by a member that every message has, with several values on one
-        // topic, and each of them in several messages, or all of them in one array.
-        let tells_apart = |(count, topics): &(u64, BTreeMap<String, BTreeSet<String>>)| {
-            let values: usize = topics.values().map(BTreeSet::len).sum();
-            let is_in_all = *count == self.messages;
-            let recurs = 2 * values as u64 <= self.messages
-                || topics.values().all(|values| values.len() <= self.longest_array);
-            is_in_all && recurs && topics.values().any(|values| values.len() > 1)
-        };
-        let rank = |path: &str| {
-            let name = path.rsplit('.').next().unwrap_or(path).to_lowercase();
-            DEVICE_NAMES.iter().position(|device| *device == name)
-        };
-        let devices = self.devices.iter().filter(|(_, found)| tells_apart(found));
         Suggestions {
             local_times: times.first().is_some_and(|(_, (count, local))| 2 * local > *count),
             timestamp_keys: times.into_iter().map(|(path, _)| path.clone()).collect(),
-            device: devices.map(|(path, _)| path.clone()).min_by_key(|path| rank(path)),
+            device: self.devices.best(name_of),
         }
     }
+}
+
+/// Returns the last name of a path in the form in which names are compared.
+fn name_of(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or(path).to_lowercase()
 }
 
 fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {
@@ -183,6 +147,12 @@ mod tests {
         members.suggestions()
     }
 
+    impl Suggestions {
+        fn device(&self) -> Option<&str> {
+            self.device.as_ref().map(|device| device.path.as_str())
+        }
+    }
+
     #[test]
     fn a_time_is_found_by_its_name_and_its_value() {
         let found = suggestions(&[
@@ -198,7 +168,7 @@ mod tests {
         let message = |id: u32| format!(r#"{{"model":"x","id":{id},"value":1}}"#);
         let messages: Vec<String> = [1, 2, 1, 2].map(message).into();
         let messages: Vec<(&str, &str)> = messages.iter().map(|text| ("gateway", text.as_str())).collect();
-        assert_eq!(suggestions(&messages).device.as_deref(), Some("id"));
+        assert_eq!(suggestions(&messages).device(), Some("id"));
         assert_eq!(suggestions(&messages[..2]).device, None, "each message has another id");
         let of_topics =
             [("a", messages[0].1), ("b", messages[1].1), ("a", messages[2].1), ("b", messages[3].1)];
@@ -209,7 +179,7 @@ mod tests {
     fn the_elements_of_an_array_are_messages() {
         let array = r#"[{"t":1795856000000,"temp":21.5,"id":"a"},{"t":1795856000000,"temp":30,"id":"b"}]"#;
         let found = suggestions(&[("gateway", array)]);
-        assert_eq!((found.device.as_deref(), found.timestamp_keys), (Some("id"), vec!["t".to_owned()]));
+        assert_eq!((found.device(), found.timestamp_keys.clone()), (Some("id"), vec!["t".to_owned()]));
         let records = |first: u32| {
             let elements = (first..first + 3).map(|id| format!(r#"{{"id":{id},"tst":1795856000}}"#));
             format!("[{}]", elements.collect::<Vec<_>>().join(","))
@@ -221,11 +191,11 @@ mod tests {
         let loriot = r#"{"EUI":"a1","ts":1795856000000}"#;
         let other = loriot.replace("a1", "a2");
         let loriot = [("l", loriot), ("l", loriot), ("l", &*other), ("l", loriot)];
-        assert_eq!(suggestions(&loriot).device.as_deref(), Some("EUI"));
+        assert_eq!(suggestions(&loriot).device(), Some("EUI"));
         let pack = r#"[{"bn":"a","n":"x","v":1,"t":1795856000},{"n":"y","v":1,"t":1795856000}]"#;
         assert_eq!(suggestions(&[("pack", pack)]), Suggestions::default(), "SenML has keys of its own");
         let counts = r#"[{"id":"a","n":5,"tst":1795856000,"x":1},{"id":"b","n":6,"tst":1795856000,"x":1}]"#;
         let found = suggestions(&[("counts", counts), ("counts", counts)]);
-        assert_eq!((found.device.as_deref(), found.timestamp_keys), (Some("id"), vec!["tst".to_owned()]));
+        assert_eq!((found.device(), found.timestamp_keys.clone()), (Some("id"), vec!["tst".to_owned()]));
     }
 }

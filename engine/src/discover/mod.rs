@@ -2,19 +2,21 @@
 //!
 //! - `args`: the command line.
 //! - `capture`, `listen`: the messages of a file or a broker.
-//! - `topics`: groups topics by form.
+//! - `topics`, `groups`: groups topics by form, and messages by topic and device.
 //! - `members`, `units`: what payloads tell of times, devices and units.
-//! - `proposal`: which presets and subscriptions fit.
+//! - `proposal`, `proposals`: which presets and subscriptions fit.
 //! - `findings`: what the messages become under a proposal.
 //! - `print`, `write`: shows the proposals, and writes them as a configuration.
 
 mod args;
 mod capture;
 mod findings;
+mod groups;
 mod listen;
 mod members;
 mod print;
 mod proposal;
+mod proposals;
 mod topics;
 mod units;
 mod write;
@@ -45,7 +47,7 @@ pub(crate) async fn discover(config: &Config, args: DiscoverArgs) -> anyhow::Res
             Capture::read(BufReader::new(input))?
         }
     };
-    let proposals = proposal::proposals(&mqtt.messages, &capture, Utc::now().timestamp_micros())?;
+    let proposals = proposals::proposals(&mqtt.messages, &capture, Utc::now().timestamp_micros())?;
     args.format.print(&proposals, |proposals| print::print(&capture, proposals))?;
     let found = proposals.iter().any(|proposal| proposal.findings.readings > 0);
     if let Some(path) = &args.write {

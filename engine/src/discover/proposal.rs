@@ -1,17 +1,15 @@
-//! Proposes subscriptions for captured messages.
+//! A subscription that fits some of the messages.
 
 use std::collections::BTreeSet;
 
 use figment::value::{Dict, Value};
 use serde::Serialize;
-use thicket_actors::source::filter_receives;
 
-use super::capture::{Capture, Message};
+use super::capture::Message;
 use super::findings::Findings;
-use super::members::{Members, Suggestions};
-use super::topics::{TopicForm, forms};
+use super::groups::Group;
+use super::members::Suggestions;
 use crate::config::{ConfigError, MessageConfig, merge_subscription};
-use crate::presets;
 
 /// The least share of a preset's messages that must become readings.
 const FITS: f64 = 0.5;
@@ -32,26 +30,39 @@ pub(super) struct Proposal {
     pub(super) findings: Findings,
 }
 
-/// Proposes subscriptions. First the presets are tried, then the rest is grouped by topic.
-pub(super) fn proposals(
-    base: &MessageConfig,
-    capture: &Capture,
-    now_micros: i64,
-) -> Result<Vec<Proposal>, ConfigError> {
-    let mut rest: Vec<&Message> = capture.messages.iter().collect();
-    let mut proposals = Vec::new();
-    for Preset { name, keys, subscriptions, filters } in presets_in_order(base)? {
-        let (of_preset, others): (Vec<&Message>, Vec<&Message>) = rest
-            .iter()
-            .partition(|message| filters.iter().any(|filter| filter_receives(filter, &message.topic)));
-        if of_preset.is_empty() {
-            continue;
+/// A preset with its subscriptions.
+pub(super) struct Preset {
+    pub(super) name: &'static str,
+    pub(super) keys: Dict,
+    pub(super) subscriptions: Vec<MessageConfig>,
+    pub(super) filters: Vec<String>,
+}
+
+/// Which levels of a topic name the sensors of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Those that its template captures.
+    Captures,
+    /// All of them.
+    Levels,
+}
+
+impl Proposal {
+    /// Proposes a preset for the messages of its topics; `None` if it does not fit.
+    pub(super) fn of_preset(
+        preset: Preset,
+        messages: &[&Message],
+        now_micros: i64,
+    ) -> Result<Option<Self>, ConfigError> {
+        if messages.is_empty() {
+            return Ok(None);
         }
-        let findings = Findings::of(&subscriptions, of_preset.iter().copied(), now_micros)?;
+        let Preset { name, keys, subscriptions, filters } = preset;
+        let findings = Findings::of(&subscriptions, messages.iter().copied(), now_micros)?;
         if findings.readings == 0 || findings.share_of_readings() < FITS {
-            continue;
+            return Ok(None);
         }
-        let topics: BTreeSet<&str> = of_preset.iter().map(|message| message.topic.as_str()).collect();
+        let topics: BTreeSet<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
         let mut notes = Vec::new();
         if 2 * findings.without_time > findings.readings
             && subscriptions.iter().any(|one| !one.timestamp_keys.is_empty())
@@ -62,73 +73,48 @@ pub(super) fn proposals(
                 findings.without_time, findings.readings
             ));
         }
-        let topics = topics.len();
-        proposals.push(Proposal { filters, topics, preset: Some(name), keys, notes, findings });
-        rest = others;
+        Ok(Some(Self { filters, topics: topics.len(), preset: Some(name), keys, notes, findings }))
     }
-    let topics: BTreeSet<&str> = rest.iter().map(|message| message.topic.as_str()).collect();
-    for (form, topics) in forms(&topics) {
-        let messages: Vec<&Message> =
-            rest.iter().filter(|message| topics.contains(&message.topic)).copied().collect();
-        proposals.push(of_form(base, form, topics.len(), &messages, now_micros)?);
-    }
-    Ok(proposals)
-}
 
-/// A preset with its subscriptions.
-struct Preset {
-    name: &'static str,
-    keys: Dict,
-    subscriptions: Vec<MessageConfig>,
-    filters: Vec<String>,
-}
-
-/// Returns the presets, last those whose topics begin with any text: they also receive the messages
-/// of others.
-fn presets_in_order(base: &MessageConfig) -> Result<Vec<Preset>, ConfigError> {
-    let preset = |name| {
-        let keys = Dict::from([("preset".to_owned(), Value::from(name))]);
-        let subscriptions = merge_subscription(base, &keys)?;
-        let filters = subscriptions.iter().flat_map(|one| one.topics.iter().cloned()).collect();
-        Ok::<_, ConfigError>(Preset { name, keys, subscriptions, filters })
-    };
-    let mut presets: Vec<Preset> = presets::names().into_iter().map(preset).collect::<Result<_, _>>()?;
-    presets.sort_by_key(|preset| preset.filters.iter().any(|filter| filter.starts_with(['+', '#'])));
-    Ok(presets)
-}
-
-fn of_form(
-    base: &MessageConfig,
-    form: TopicForm,
-    topics: usize,
-    messages: &[&Message],
-    now_micros: i64,
-) -> Result<Proposal, ConfigError> {
-    let mut members = Members::default();
-    for message in messages {
-        members.add(&message.topic, &message.payload);
+    /// Proposes a subscription for the messages of a group.
+    pub(super) fn of_group(
+        base: &MessageConfig,
+        group: &Group<'_>,
+        naming: Naming,
+        now_micros: i64,
+    ) -> Result<Self, ConfigError> {
+        let Suggestions { timestamp_keys, local_times, device } = &group.suggestions;
+        let mut notes = Vec::new();
+        let mut keys = Dict::from([
+            ("topics".to_owned(), Value::from(group.filters.clone())),
+            ("templates".to_owned(), Value::from(vec![group.template.clone()])),
+        ]);
+        if timestamp_keys.iter().any(|key| !base.timestamp_keys.contains(key)) {
+            keys.insert("timestamp_keys".to_owned(), Value::from(timestamp_keys.clone()));
+        }
+        if *local_times {
+            keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
+            notes.push(
+                "Times have no offset from UTC. Set time_zone to use them; until then, readings get their arrival time."
+                    .to_owned(),
+            );
+        }
+        let levels = group.template.split('/');
+        let mut sensor: Vec<String> = match naming {
+            Naming::Captures => levels.filter(|level| level.starts_with('{')).map(str::to_owned).collect(),
+            Naming::Levels => levels.map(str::to_owned).collect(),
+        };
+        if let Some(device) = device {
+            sensor.push(format!("{{{}}}", device.path));
+            notes
+                .push(format!("Several devices share a topic; the member {} tells them apart.", device.path));
+        }
+        if device.is_some() || naming == Naming::Levels {
+            keys.insert("sensor".to_owned(), Value::from(sensor.join("/")));
+        }
+        let subscription = merge_subscription(base, &keys)?;
+        let findings = Findings::of(&subscription, group.messages.iter().copied(), now_micros)?;
+        let (filters, topics) = (group.filters.clone(), group.topics.len());
+        Ok(Self { filters, topics, preset: None, keys, notes, findings })
     }
-    let Suggestions { timestamp_keys, local_times, device } = members.suggestions();
-    let mut notes = Vec::new();
-    let mut keys = Dict::from([
-        ("topics".to_owned(), Value::from(vec![form.filter.clone()])),
-        ("templates".to_owned(), Value::from(vec![form.template.clone()])),
-    ]);
-    if timestamp_keys.iter().any(|key| !base.timestamp_keys.contains(key)) {
-        keys.insert("timestamp_keys".to_owned(), Value::from(timestamp_keys));
-    }
-    if local_times {
-        keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
-        notes.push(
-            "Times have no offset from UTC. Set time_zone to use them; until then, readings get their arrival time."
-                .to_owned(),
-        );
-    }
-    if let Some(device) = device {
-        let captures: Vec<&str> = form.template.split('/').filter(|level| level.starts_with('{')).collect();
-        keys.insert("sensor".to_owned(), Value::from(format!("{}/{{{device}}}", captures.join("/"))));
-        notes.push(format!("Several devices share a topic; the member {device} tells them apart."));
-    }
-    let findings = Findings::of(&merge_subscription(base, &keys)?, messages.iter().copied(), now_micros)?;
-    Ok(Proposal { filters: vec![form.filter], topics, preset: None, keys, notes, findings })
 }

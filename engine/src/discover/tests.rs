@@ -1,7 +1,8 @@
 use std::io::Write as _;
 
 use super::capture::Message;
-use super::proposal::{Proposal, proposals};
+use super::proposal::Proposal;
+use super::proposals::proposals;
 use super::*;
 use crate::config::{Overrides, load};
 
@@ -118,4 +119,72 @@ fn a_time_zone_is_advised_only_for_local_times() {
     let local = r#"{"Time":"2026-11-25T19:00:18","DS18B20":{"Temperature":20.6}}"#;
     let found = proposals_of(&[("tele/boiler/SENSOR", local)]);
     assert!(found[0].notes.iter().any(|note| note.contains("time_zone")), "{:?}", found[0].notes);
+}
+
+/// The sensors of each proposal.
+fn sensors(proposals: &[Proposal]) -> Vec<Vec<&str>> {
+    proposals.iter().map(|one| one.findings.sensors.iter().map(String::as_str).collect()).collect()
+}
+
+#[test]
+fn topics_of_different_forms_have_different_sensors() {
+    for topics in [
+        &[
+            "esp1/temperature",
+            "esp1/humidity",
+            "esp2/temperature",
+            "esp2/humidity",
+            "esp3/temperature",
+            "esp3/status",
+        ][..],
+        &["boiler/flow/temperature", "pool/temperature", "home/cellar/freezer/temperature"],
+        &["kitchen/tele/SENSOR", "hall/tele/SENSOR", "hall/stat/RESULT", "kitchen/stat/RESULT"],
+        &["garage/hall/hum", "house/hall/hum", "house/attic/hum"],
+        &["zigbee2mqtt/plug", "home/plug"],
+    ] {
+        let messages: Vec<(&str, &str)> = topics.iter().map(|topic| (*topic, "21.5")).collect();
+        let payload = r#"{"power":21.5}"#;
+        let messages: Vec<_> = messages.into_iter().map(|(topic, _)| (topic, payload)).collect();
+        let found = proposals_of(&messages);
+        let sensors = sensors(&found).concat();
+        let different: std::collections::BTreeSet<&str> = sensors.iter().copied().collect();
+        assert_eq!((sensors.len(), different.len()), (topics.len(), topics.len()), "{sensors:?}");
+        let config = config(&write::text_of("mqtt://broker.local", &found).unwrap());
+        for proposal in &found {
+            let written = config.subscriptions().unwrap();
+            let written = written.iter().find(|one| one.topics == proposal.filters).unwrap();
+            let sensor = proposal.keys.get("sensor").and_then(|sensor| sensor.as_str());
+            assert_eq!(written.sensor, sensor.unwrap_or_default());
+        }
+    }
+    let found =
+        proposals_of(&[("esp1/temperature", "21"), ("esp1/humidity", "48"), ("esp2/temperature", "22")]);
+    assert_eq!(
+        sensors(&found),
+        [&["esp1/humidity", "esp1/temperature"][..], &["esp2/temperature"]],
+        "by all levels of the topic"
+    );
+}
+
+#[test]
+fn a_topic_of_another_kind_does_not_hide_the_devices_of_a_topic() {
+    let out = |id: u32| format!(r#"{{"id":{id},"nvalue":0,"svalue1":"21.5"}}"#);
+    let out: Vec<String> = [1, 2, 3, 1, 2, 3, 1, 2, 3].map(out).into();
+    let mut messages: Vec<(&str, &str)> = out.iter().map(|text| ("domoticz/out", text.as_str())).collect();
+    messages.push(("domoticz/in", r#"{"command":"udevice","nvalue":1}"#));
+    let found = proposals_of(&messages);
+    assert_eq!(sensors(&found), [&["out/1", "out/2", "out/3"][..], &["in"]]);
+    let filters: Vec<&str> = found.iter().map(|one| one.filters[0].as_str()).collect();
+    assert_eq!(filters, ["domoticz/out", "domoticz/in"]);
+
+    // Topics that no filter tells from the others are named one by one.
+    let ids = |id: u32| format!(r#"{{"id":"{id}","t":1}}"#);
+    let ids: Vec<String> = [1, 2, 1, 2].map(ids).into();
+    let mut messages = Vec::new();
+    for text in &ids {
+        messages.extend([("gw/1/x", text.as_str()), ("gw/2/y", text.as_str()), ("gw/2/x", r#"{"t":1}"#)]);
+    }
+    let found = proposals_of(&messages);
+    assert_eq!(found[0].filters, ["gw/1/x", "gw/2/y"]);
+    assert_eq!(sensors(&found), [&["1/x/1", "1/x/2", "2/y/1", "2/y/2"][..], &["x"]]);
 }

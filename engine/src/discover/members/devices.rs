@@ -1,0 +1,108 @@
+//! The member of payloads that tells the devices of one topic apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// Names of members that name a device, in lower case, the best first.
+const DEVICE_NAMES: [&str; 18] = [
+    "deveui",
+    "dev_eui",
+    "eui",
+    "device_id",
+    "deviceid",
+    "device",
+    "devicename",
+    "device_name",
+    "mac",
+    "serial",
+    "serial_number",
+    "sn",
+    "sensor_id",
+    "sensorid",
+    "sensor",
+    "id",
+    "addr",
+    "name",
+];
+
+/// The members that may name a device, by topic.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    topics: BTreeMap<String, OfTopic>,
+}
+
+/// The messages of a topic.
+#[derive(Debug, Default)]
+struct OfTopic {
+    messages: u64,
+    /// The number of objects of the longest array.
+    longest_array: usize,
+    /// For each path that may name a device: in how many messages, and its values.
+    members: BTreeMap<String, (u64, BTreeSet<String>)>,
+}
+
+/// A member that tells devices apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::discover) struct DeviceMember {
+    pub(in crate::discover) path: String,
+    /// The topics all of whose messages have it.
+    pub(in crate::discover) topics: BTreeSet<String>,
+}
+
+impl Devices {
+    /// Adds an array of this many objects.
+    pub(super) fn add_array(&mut self, topic: &str, objects: usize) {
+        let longest = &mut self.topics.entry(topic.to_owned()).or_default().longest_array;
+        *longest = objects.max(*longest);
+    }
+
+    /// Adds a message with its members: the path, the name in lower case, and the value.
+    pub(super) fn add(&mut self, topic: &str, members: &[(String, String, Value)]) {
+        let of_topic = self.topics.entry(topic.to_owned()).or_default();
+        of_topic.messages += 1;
+        for (path, name, value) in members {
+            if rank(name).is_none() {
+                continue;
+            }
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) if !number.is_f64() => number.to_string(),
+                _ => continue,
+            };
+            let (count, values) = of_topic.members.entry(path.clone()).or_default();
+            *count += 1;
+            values.insert(text);
+        }
+    }
+
+    /// Returns the member that tells devices apart; `None` if no topic has several.
+    pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Option<DeviceMember> {
+        let paths: BTreeSet<&String> = self.topics.values().flat_map(|one| one.members.keys()).collect();
+        let found = paths.into_iter().filter_map(|path| self.member(path));
+        found.min_by_key(|member| rank(&name_of(&member.path)))
+    }
+
+    /// Returns a member if it tells devices apart. It has several values on one topic all of whose
+    /// messages have it, and each of them in several messages, or all of them in one array.
+    fn member(&self, path: &str) -> Option<DeviceMember> {
+        let complete = || {
+            self.topics.iter().filter_map(|(topic, one)| {
+                let (count, values) = one.members.get(path)?;
+                (*count == one.messages).then_some((topic, one, values.len()))
+            })
+        };
+        let varying: Vec<(&OfTopic, usize)> =
+            complete().filter(|(.., values)| *values > 1).map(|(_, one, values)| (one, values)).collect();
+        let values: usize = varying.iter().map(|(_, values)| values).sum();
+        let messages: u64 = varying.iter().map(|(one, _)| one.messages).sum();
+        let recurs =
+            2 * values as u64 <= messages || varying.iter().all(|(one, values)| *values <= one.longest_array);
+        let topics = complete().map(|(topic, ..)| topic.clone()).collect();
+        (values > 0 && recurs).then(|| DeviceMember { path: path.to_owned(), topics })
+    }
+}
+
+fn rank(name: &str) -> Option<usize> {
+    DEVICE_NAMES.iter().position(|device| *device == name)
+}
