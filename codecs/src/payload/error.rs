@@ -57,7 +57,7 @@ pub enum PayloadError {
         field: String,
     },
     /// The timestamp cannot be read.
-    #[error("bad timestamp: {0}")]
+    #[error("bad timestamp: {0}{advice}", advice = advice(.0))]
     BadTimestamp(#[from] TimestampError),
     /// The object has more numeric members than the limit.
     #[error(
@@ -108,6 +108,17 @@ pub enum PayloadError {
         /// The name of the format, and how it was recognised.
         looks_like: String,
     },
+}
+
+/// Returns how to take the reading although its time cannot be read. Only members under timestamp
+/// keys have such times, which all obey the setting.
+fn advice(error: &TimestampError) -> &'static str {
+    match error {
+        TimestampError::NotATime(_) | TimestampError::NoZone(_) => {
+            "; or set mqtt.on_bad_time = \"arrival\", which takes the time of the arrival"
+        }
+        _ => "",
+    }
 }
 
 /// Most members that an error names.

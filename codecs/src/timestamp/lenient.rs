@@ -56,7 +56,7 @@ impl LocalZone {
 
 /// Reads a time as devices write it:
 ///
-/// - RFC 3339, with `T`, `_` or blanks between date and time;
+/// - RFC 3339, with `T`, `_` or blanks between date and time, also with slashes in the date;
 /// - offsets `+01:00`, `+0100`, `+01`, `Z`, `UTC` and `GMT`, with blanks before them;
 /// - times without seconds, fractions of any length after a point or a comma;
 /// - the basic form `20261122T100000Z`, also without the `T`;
@@ -128,11 +128,13 @@ impl<'t> Parts<'t> {
             return None;
         }
         let (year, rest) = digits(text, 4)?;
-        let extended = rest.starts_with('-');
+        let date_sign = rest.chars().next().filter(|sign| matches!(sign, '-' | '/'));
+        let extended = date_sign.is_some();
         let separator =
             |rest: &'t str, sign: char| if extended { rest.strip_prefix(sign) } else { Some(rest) };
-        let (month, rest) = digits(separator(rest, '-')?, 2)?;
-        let (day, rest) = digits(separator(rest, '-')?, 2)?;
+        let date_sign = date_sign.unwrap_or('-');
+        let (month, rest) = digits(separator(rest, date_sign)?, 2)?;
+        let (day, rest) = digits(separator(rest, date_sign)?, 2)?;
         let rest = match rest.strip_prefix(['T', 't', '_']) {
             Some(rest) => rest,
             None if !extended && digits(rest, 6).is_some() => rest,

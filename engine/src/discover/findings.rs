@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use thicket_actors::source::{DecodeExplanation, DecodeOptions, MessageDecoder};
 use thicket_codecs::{LeftOutReason, TimestampError};
-use thicket_schema::Item;
+use thicket_schema::{Item, Reason};
 
 use super::capture::Message;
 use crate::config::{ConfigError, MessageConfig};
@@ -120,10 +120,19 @@ impl Findings {
         }
     }
 
+    /// Returns whether most of what the messages become are dead letters of one reason.
+    pub(super) fn are_mostly(&self, reason: Reason) -> bool {
+        let of_reason = self.dead_letters.get(reason.as_str()).map_or(0, |letter| letter.count);
+        2 * of_reason > self.readings + self.letters()
+    }
+
+    fn letters(&self) -> u64 {
+        self.dead_letters.values().map(|letter| letter.count).sum()
+    }
+
     /// Returns the share of those messages that are not ignored which become readings, 0 to 1.
     pub(super) fn share_of_readings(&self) -> f64 {
-        let letters: u64 = self.dead_letters.values().map(|letter| letter.count).sum();
-        let all = self.readings + letters;
+        let all = self.readings + self.letters();
         if all == 0 { 0.0 } else { self.readings as f64 / all as f64 }
     }
 }

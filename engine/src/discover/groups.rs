@@ -36,7 +36,8 @@ pub(super) fn groups<'m>(messages: &[&'m Message]) -> Vec<Group<'m>> {
                 let others: BTreeSet<String> = topics.difference(&device.topics).cloned().collect();
                 let mut of_device = self::groups(&of_topics(&device.topics));
                 for group in &mut of_device {
-                    if others.iter().any(|other| filter_receives(&group.filters[0], other)) {
+                    let receives = |other| group.filters.iter().any(|filter| filter_receives(filter, other));
+                    if others.iter().any(|other| receives(other)) {
                         group.filters = group.topics.iter().cloned().collect();
                     }
                 }

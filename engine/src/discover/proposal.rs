@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use figment::value::{Dict, Value};
 use serde::Serialize;
+use thicket_schema::Reason;
 
 use super::capture::Message;
 use super::findings::Findings;
@@ -112,8 +113,16 @@ impl Proposal {
         if device.is_some() || naming == Naming::Levels {
             keys.insert("sensor".to_owned(), Value::from(sensor.join("/")));
         }
-        let subscription = merge_subscription(base, &keys)?;
-        let findings = Findings::of(&subscription, group.messages.iter().copied(), now_micros)?;
+        let evaluate = |keys: &Dict| {
+            let subscription = merge_subscription(base, keys)?;
+            Findings::of(&subscription, group.messages.iter().copied(), now_micros)
+        };
+        let mut findings = evaluate(&keys)?;
+        if findings.are_mostly(Reason::BadTimestamp) {
+            keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
+            notes.push("Most times cannot be read, so that readings get their arrival time.".to_owned());
+            findings = evaluate(&keys)?;
+        }
         let (filters, topics) = (group.filters.clone(), group.topics.len());
         Ok(Self { filters, topics, preset: None, keys, notes, findings })
     }

@@ -188,3 +188,15 @@ fn a_topic_of_another_kind_does_not_hide_the_devices_of_a_topic() {
     assert_eq!(found[0].filters, ["gw/1/x", "gw/2/y"]);
     assert_eq!(sensors(&found), [&["1/x/1", "1/x/2", "2/y/1", "2/y/2"][..], &["x"]]);
 }
+
+#[test]
+fn a_clock_that_cannot_be_read_leaves_the_arrival() {
+    let found = proposals_of(&[
+        ("esp/hall", r#"{"time":"12:00:05","temp":21.5}"#),
+        ("esp/attic", r#"{"time":"12:00:06","temp":19.5}"#),
+    ]);
+    assert_eq!((found[0].findings.readings, found[0].findings.dead_letters.len()), (2, 0));
+    assert!(found[0].notes.iter().any(|note| note.contains("arrival time")), "{:?}", found[0].notes);
+    let text = write::text_of("mqtt://broker.local", &found).unwrap();
+    assert!(text.contains("\non_bad_time = \"arrival\"\n"), "{text}");
+}

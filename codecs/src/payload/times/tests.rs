@@ -50,6 +50,17 @@ fn a_member_that_holds_no_time_leaves_the_reading_to_its_arrival() {
 }
 
 #[test]
+fn a_time_that_cannot_be_read_leads_to_the_setting_that_takes_the_arrival() {
+    for time in ["12:00:05", "2026-11-22T10:00:00", "22/11/2026 10:00:00"] {
+        let error = by_default(&format!(r#"{{"ts":"{time}","a":1}}"#)).unwrap_err().to_string();
+        assert!(
+            error.ends_with("mqtt.on_bad_time = \"arrival\", which takes the time of the arrival"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn the_floor_can_be_moved() {
     let rules = PayloadRules { time_floor: Timestamp(0), ..PayloadRules::default() };
     assert_eq!(time(rules, r#"{"ts":15,"a":1}"#), Ok(Some(Timestamp(15_000_000))));
