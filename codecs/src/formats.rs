@@ -209,6 +209,14 @@ impl FormatDecoder {
         self.read(content_type, topic, payload, &mut None).outcome
     }
 
+    /// Returns whether a payload is a JSON object, compressed or not, without a value at any of these
+    /// paths.
+    pub fn lacks(&self, payload: &[u8], paths: &[String]) -> bool {
+        let limit = self.limits.max_bytes;
+        payload.len() <= limit
+            && compression::unwrap(payload, limit).is_ok_and(|payload| self.json.lacks(&payload, paths))
+    }
+
     /// Decodes a payload as [`decode`](Self::decode) does, and explains the result. Slower; for
     /// people who set up a device.
     pub fn explain(&self, topic: &str, payload: &[u8]) -> Explanation {

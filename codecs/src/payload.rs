@@ -27,6 +27,7 @@ mod labels;
 mod left_out;
 mod lists;
 mod object;
+mod presence;
 mod records;
 mod rules;
 mod scan;
@@ -118,6 +119,16 @@ impl PayloadDecoder {
             Some(measurement) => Ok(vec![Ok(measurement)]),
             None => self.decode_reporting(payload, None),
         }
+    }
+
+    /// Returns whether a payload is an object without a value at any of these paths, each from the top
+    /// of the payload.
+    pub fn lacks(&self, payload: &[u8], paths: &[String]) -> bool {
+        let Ok(text) = Text::of(payload) else { return false };
+        let (text, compiled) = (&*text.text, &self.compiled);
+        text.starts_with('{')
+            && lists::check(text, compiled).is_ok()
+            && !paths.iter().any(|path| presence::has_value(text, path, compiled))
     }
 
     /// Decodes a payload as [`decode`](Self::decode) does, and returns what is in no reading, with

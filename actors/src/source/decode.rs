@@ -128,8 +128,12 @@ impl MessageDecoder {
 
     /// Returns why a message is no reading and no dead letter; `None` if it must be decoded.
     pub fn ignore_reason(&self, topic: &str, payload: &[u8]) -> Option<IgnoreReason> {
-        let rules = self.subscription(topic).map_or(&[][..], |subscription| &subscription.options.ignore);
-        ignore_reason(rules, topic, payload)
+        let subscription = self.subscription(topic);
+        // Without a subscription, there are no rules; an empty payload is ignored all the same.
+        let Some(Subscription { options, payload: decoder, .. }) = subscription else {
+            return payload.is_empty().then_some(IgnoreReason::Empty);
+        };
+        ignore_reason(&options.ignore, decoder, topic, payload)
     }
 
     /// Whether a subscription can receive messages of Sparkplug.
@@ -205,7 +209,7 @@ impl MessageDecoder {
         };
         let Subscription { options, payload: decoder, sparkplug } = &self.subscriptions[subscription];
         let filter = options.topics.iter().find(|filter| filter_receives(filter, topic)).cloned();
-        let ignored = ignore_reason(&options.ignore, topic, payload);
+        let ignored = ignore_reason(&options.ignore, decoder, topic, payload);
         let captured = options.templates.captures(topic).map(|captured| {
             captured.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
         });

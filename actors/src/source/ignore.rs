@@ -1,6 +1,7 @@
 //! Messages that are no readings: states of connections, debug lines, deletions of retained
 //! messages. They are counted and acknowledged, and become neither rows nor dead letters.
 
+use thicket_codecs::FormatDecoder;
 use wildmatch::WildMatchPattern;
 
 use super::filter::filter_receives;
@@ -15,6 +16,8 @@ pub struct IgnoreRule {
     topic: Option<String>,
     /// The pattern of the whole payload, in lower case; `None` for all.
     payload: Option<WildMatchPattern<'*', '?'>>,
+    /// Paths at none of which the payload has a value; empty for all payloads.
+    lacks: Vec<String>,
 }
 
 /// Why a message is ignored.
@@ -38,22 +41,29 @@ impl IgnoreReason {
 
 impl IgnoreRule {
     /// Creates a rule. The pattern of a payload may have `*` for any text and `?` for a character;
-    /// case and white space around a payload do not matter.
-    pub fn new(topic: Option<String>, payload: Option<&str>) -> Self {
-        Self { topic, payload: payload.map(|pattern| WildMatchPattern::new(&pattern.to_lowercase())) }
+    /// case and white space around a payload do not matter. With paths in `lacks`, the payload must be
+    /// a JSON object without a value at any of them.
+    pub fn new(topic: Option<String>, payload: Option<&str>, lacks: Vec<String>) -> Self {
+        let payload = payload.map(|pattern| WildMatchPattern::new(&pattern.to_lowercase()));
+        Self { topic, payload, lacks }
     }
 
-    fn matches(&self, topic: &str, payload: Option<&str>) -> bool {
+    /// `text` is the payload in lower case, if it can be compared with a pattern.
+    fn matches(&self, topic: &str, text: Option<&str>, lacks: impl Fn(&[String]) -> bool) -> bool {
+        let is_text = |pattern: &WildMatchPattern<'*', '?'>| text.is_some_and(|text| pattern.matches(text));
         self.topic.as_ref().is_none_or(|filter| filter_receives(filter, topic))
-            && self
-                .payload
-                .as_ref()
-                .is_none_or(|pattern| payload.is_some_and(|payload| pattern.matches(payload)))
+            && self.payload.as_ref().is_none_or(is_text)
+            && (self.lacks.is_empty() || lacks(&self.lacks))
     }
 }
 
 /// Returns why a message is ignored; `None` if it is not.
-pub(super) fn ignore_reason(rules: &[IgnoreRule], topic: &str, payload: &[u8]) -> Option<IgnoreReason> {
+pub(super) fn ignore_reason(
+    rules: &[IgnoreRule],
+    decoder: &FormatDecoder,
+    topic: &str,
+    payload: &[u8],
+) -> Option<IgnoreReason> {
     if payload.is_empty() {
         return Some(IgnoreReason::Empty);
     }
@@ -62,24 +72,29 @@ pub(super) fn ignore_reason(rules: &[IgnoreRule], topic: &str, payload: &[u8]) -
     }
     let text = (payload.len() <= LONGEST).then(|| std::str::from_utf8(payload).ok()).flatten();
     let text = text.map(|text| text.trim().to_lowercase());
-    let ignored = rules.iter().any(|rule| rule.matches(topic, text.as_deref()));
+    let lacks = |paths: &[String]| decoder.lacks(payload, paths);
+    let ignored = rules.iter().any(|rule| rule.matches(topic, text.as_deref(), lacks));
     ignored.then_some(IgnoreReason::Rule)
 }
 
 #[cfg(test)]
 mod tests {
+    use thicket_codecs::{Format, PayloadLimits};
+
     use super::*;
 
     fn reason(rules: &[IgnoreRule], topic: &str, payload: &str) -> Option<IgnoreReason> {
-        ignore_reason(rules, topic, payload.as_bytes())
+        let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 4, max_depth: 8 };
+        let decoder = FormatDecoder::new(Format::Auto, limits, Vec::new());
+        ignore_reason(rules, &decoder, topic, payload.as_bytes())
     }
 
     #[test]
     fn a_rule_matches_if_all_that_it_names_matches() {
         let rules = [
-            IgnoreRule::new(Some("tele/+/LWT".to_owned()), None),
-            IgnoreRule::new(None, Some("online")),
-            IgnoreRule::new(Some("esp/#".to_owned()), Some("debug*")),
+            IgnoreRule::new(Some("tele/+/LWT".to_owned()), None, Vec::new()),
+            IgnoreRule::new(None, Some("online"), Vec::new()),
+            IgnoreRule::new(Some("esp/#".to_owned()), Some("debug*"), Vec::new()),
         ];
         let is_ignored = |topic, payload| reason(&rules, topic, payload) == Some(IgnoreReason::Rule);
         assert!(is_ignored("tele/boiler/LWT", "21.5"));
@@ -88,6 +103,20 @@ mod tests {
         assert!(!is_ignored("tele/boiler/SENSOR", "21.5"));
         assert!(!is_ignored("any/topic", "online since 5"));
         assert!(!is_ignored("other/a/log", "debug: heap"));
+    }
+
+    #[test]
+    fn a_rule_matches_an_object_without_the_members_that_it_names() {
+        let lacks = ["up.decoded", "up.raw"].map(str::to_owned).to_vec();
+        let rules = [IgnoreRule::new(Some("up/+".to_owned()), None, lacks)];
+        let long = format!(r#"{{"up":{{"meta":"{}"}}}}"#, "x".repeat(2 * LONGEST));
+        for payload in ["{}", r#"{"up":{"decoded":null}}"#, &long] {
+            assert_eq!(reason(&rules, "up/a", payload), Some(IgnoreReason::Rule), "{payload}");
+            assert_eq!(reason(&rules, "down/a", payload), None, "{payload}");
+        }
+        for payload in [r#"{"up":{"raw":"AQI="}}"#, r#"{"up":{"decoded":{"t":1}}}"#, "21.5", "{"] {
+            assert_eq!(reason(&rules, "up/a", payload), None, "{payload}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn member(object: &str, path: &str) -> Option<Box<str>> {
 }
 
 /// Returns the JSON of the member at a path.
-fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
+pub(super) fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
     let members = members(object)?;
     if let Some(json) = members.get(path) {
         return Some(json);

@@ -159,8 +159,6 @@ fn shelly_of_the_second_generation() {
     }
     let switch = r#"{"id":0,"state":true}"#;
     assert_eq!(preset("shelly-gen2", "s/status/input:0", switch), ["s/input:0 state=1 now"]);
-    let system = r#"{"unixtime":1795629545,"uptime":11081}"#;
-    assert_eq!(preset("shelly-gen2", "s/status/sys", system), ["s/sys uptime=11081 now"]);
     let system = r#"{"method":"NotifyStatus","params":{"ts":1795629545.0,"sys":{"unixtime":1795629545,"uptime":11081}}}"#;
     assert_eq!(
         preset("shelly-gen2", "s/events/rpc", system),
@@ -325,4 +323,23 @@ fn zigbee2mqtt_sends_again_with_the_time_at_which_the_radio_was_last_heard() {
             assert_eq!(preset("zigbee2mqtt", "zigbee2mqtt/Hall/Motion", &payload), [expected]);
         }
     }
+}
+
+#[test]
+fn an_uplink_without_data_is_ignored_and_one_without_a_formatter_is_not() {
+    let ttn = |uplink: &str| {
+        let payload = format!(r#"{{"end_device_ids":{{"device_id":"a"}},"uplink_message":{uplink}}}"#);
+        preset("ttn-v3", "v3/farm@ttn/devices/a/up", &payload)
+    };
+    assert_eq!(ttn(r#"{"f_cnt":17,"rx_metadata":[{"rssi":-97}]}"#), ["ignored"]);
+    let without_formatter = ttn(r#"{"f_cnt":17,"frm_payload":"AQI="}"#);
+    assert!(without_formatter[0].contains("uplink_message.decoded_payload is mqtt.root"));
+    assert_eq!(ttn(r#"{"decoded_payload":{"t":1}}"#), ["farm@ttn/a t=1 now"]);
+    let chirpstack = |members: &str| {
+        let payload = format!(r#"{{"deviceInfo":{{"applicationName":"farm"}},{members}}}"#);
+        preset("chirpstack-v4", "application/1/device/a/event/up", &payload)
+    };
+    assert_eq!(chirpstack(r#""fCnt":10,"object":null,"data":"""#), ["ignored"]);
+    let without_codec = chirpstack(r#""fCnt":10,"data":"AQI=""#);
+    assert!(without_codec[0].starts_with("no_numeric_field"), "{without_codec:?}");
 }

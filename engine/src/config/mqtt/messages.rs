@@ -85,6 +85,40 @@ pub(crate) struct IgnoreConfig {
     /// Pattern of the whole payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
+    /// Paths at none of which the payload has a value: one, or a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lacks: Option<Paths>,
+}
+
+/// One path or several.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged, expecting = "must be the path of a member in quotes, or a list of paths")]
+enum Paths {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Paths {
+    fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(path) => vec![path.clone()],
+            Self::Several(paths) => paths.clone(),
+        }
+    }
+}
+
+impl IgnoreConfig {
+    fn lacks(&self) -> Vec<String> {
+        self.lacks.as_ref().map(Paths::to_vec).unwrap_or_default()
+    }
+
+    /// Whether the rule names anything, and no path is empty.
+    fn is_complete(&self) -> bool {
+        let lacks = self.lacks.as_ref().map(Paths::to_vec);
+        let is_list = |paths: Vec<String>| !paths.is_empty() && !paths.contains(&String::new());
+        let names_one = self.topic.is_some() || self.payload.is_some() || lacks.is_some();
+        names_one && lacks.is_none_or(is_list)
+    }
 }
 
 /// What becomes of a reading whose time cannot be read.
@@ -152,7 +186,8 @@ impl MessageConfig {
     /// Returns the settings for decoding the messages.
     pub(crate) fn options(&self) -> Result<SubscriptionOptions, ConfigError> {
         let (templates, sensor) = self.sensor_template()?;
-        let rule = |rule: &IgnoreConfig| IgnoreRule::new(rule.topic.clone(), rule.payload.as_deref());
+        let rule =
+            |rule: &IgnoreConfig| IgnoreRule::new(rule.topic.clone(), rule.payload.as_deref(), rule.lacks());
         Ok(SubscriptionOptions {
             topics: self.topics.clone(),
             templates,
@@ -234,9 +269,9 @@ impl MessageConfig {
             check(!self.topics.is_empty(), "topics", "must name at least one topic filter"),
             check(filter.is_none(), "topics", &filter.unwrap_or_default()),
             check(
-                self.ignore.iter().all(|rule| rule.topic.is_some() || rule.payload.is_some()),
+                self.ignore.iter().all(IgnoreConfig::is_complete),
                 "ignore",
-                "a rule must name a topic, a payload or both",
+                "a rule must name a topic, a payload, or members that are lacking",
             ),
         ])
     }
