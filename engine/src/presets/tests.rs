@@ -343,3 +343,98 @@ fn an_uplink_without_data_is_ignored_and_one_without_a_formatter_is_not() {
     let without_codec = chirpstack(r#""fCnt":10,"data":"AQI=""#);
     assert!(without_codec[0].starts_with("no_numeric_field"), "{without_codec:?}");
 }
+
+#[test]
+fn documented_states_of_shellies_are_readings_or_ignored() {
+    for (topic, payload, value) in [
+        ("temperature_status", "Normal", 0),
+        ("temperature_status", "High", 1),
+        ("temperature_status", "Very High", 2),
+        ("sensor/gas", "none", 0),
+        ("sensor/gas", "mild", 1),
+        ("sensor/gas", "heavy", 2),
+        ("sensor/illumination", "dark", 0),
+        ("sensor/illumination", "twilight", 1),
+        ("sensor/illumination", "bright", 2),
+        ("roller/0/stop_reason", "normal", 0),
+        ("roller/0/stop_reason", "obstacle", 1),
+        ("roller/0/stop_reason", "safety_switch", 1),
+    ] {
+        let read = preset("shelly-gen1", &format!("shellies/s/{topic}"), payload);
+        assert_eq!(read, [format!("s/{topic} value={value} now")]);
+    }
+    for (topic, payload) in [
+        ("sensor/operation", "unknown"),
+        ("sensor/gas", "unknown"),
+        ("sensor/gas", "test"),
+        ("ext_temperatures", "{}"),
+    ] {
+        assert_eq!(preset("shelly-gen1", &format!("shellies/s/{topic}"), payload), ["ignored"], "{topic}");
+    }
+    for (component, payload) in [
+        ("ble", "{}"),
+        ("bthome", "{}"),
+        ("knx", "{}"),
+        ("modbus", "{}"),
+        ("eth", r#"{"ip":null}"#),
+        ("sys", r#"{"unixtime":1795629545,"uptime":11081}"#),
+        ("cloud", r#"{"connected":true}"#),
+        ("mqtt", r#"{"connected":true}"#),
+        ("ws", r#"{"connected":false}"#),
+        ("wifi", r#"{"sta_ip":"10.0.0.7","rssi":-61}"#),
+        ("matter", r#"{"num_fabrics":0,"commissionable":false}"#),
+        ("input:1", r#"{"id":1,"state":null}"#),
+        ("input:10", r#"{"id":10,"state":null}"#),
+        ("input:100", r#"{"id":100,"state":null}"#),
+    ] {
+        assert_eq!(
+            preset("shelly-gen2", &format!("s/status/{component}"), payload),
+            ["ignored"],
+            "{component}"
+        );
+    }
+    let notify = |params: &str| {
+        let params = format!(r#"{{"ts":1795629545.04,{params}}}"#);
+        let payload = format!(r#"{{"src":"s","dst":"s/events","method":"NotifyStatus","params":{params}}}"#);
+        preset("shelly-gen2", "s/events/rpc", &payload)
+    };
+    assert_eq!(notify(r#""input:0":{"id":0,"state":null}"#), ["ignored"]);
+    assert_eq!(notify(r#""input:10":{"id":10,"state":null}"#), ["ignored"]);
+    let update = r#""sys":{"available_updates":{"stable":{"version":"1.7.1"}}}"#;
+    assert_eq!(notify(update), ["ignored"]);
+    let switch = r#""switch:0":{"id":0,"output":true}"#;
+    let read = ["s switch:0.output=1 2026-11-25T17:59:05.040000Z"];
+    assert_eq!(notify(&format!(r#""input:0":{{"id":0,"state":null}},{switch}"#)), read);
+    assert_eq!(notify(&format!(r#"{switch},"input:0":{{"id":0,"state":null}}"#)), read);
+    assert_eq!(notify(&format!("{switch},{update}")), read);
+}
+
+#[test]
+fn actions_of_zigbee2mqtt_and_states_of_home_assistant_are_no_dead_letters() {
+    for name in ["a", "a/b", "a/b/c", "a/b/c/d"] {
+        let topic = format!("zigbee2mqtt/{name}/action");
+        assert_eq!(preset("zigbee2mqtt", &topic, "single"), ["ignored"], "{topic}");
+    }
+    for (entity, state, value) in [
+        ("cover/garage", "opening", 1),
+        ("cover/garage", "closing", 1),
+        ("cover/garage", "closed", 0),
+        ("lock/door", "locking", 0),
+        ("lock/door", "unlocking", 1),
+        ("lock/door", "jammed", 2),
+    ] {
+        let read = preset("home-assistant-statestream", &format!("homeassistant/{entity}/state"), state);
+        assert_eq!(read, [format!("{entity} value={value} now")], "{state}");
+    }
+}
+
+#[test]
+fn hexadecimal_texts_are_no_numbers_of_a_preset() {
+    let sensor = r#"{"DS18B20":{"Id":"011312345678","Temperature":20.6},"RfReceived":{"Data":"458000","RfKey":"None"},"RDM6300":{"UID":"04104955","Data":"00000000"}}"#;
+    let read = preset("tasmota", "tele/a/SENSOR", sensor);
+    assert_eq!(read, ["a/SENSOR DS18B20.Temperature=20.6 now"]);
+    assert_eq!(preset("tasmota", "tele/a/STATE", r#"{"Color":"80","Dimmer":50}"#), ["a/STATE Dimmer=50 now"]);
+    let payload =
+        r#"{"model":"X","id":1,"flags":"60","data":"4212","raw_msg":"77","mic":"12","temperature_C":4.2}"#;
+    assert_eq!(preset("rtl_433", "rtl_433/pi/events", payload), ["X/1 temperature_C=4.2 now"]);
+}
