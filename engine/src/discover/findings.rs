@@ -126,6 +126,11 @@ impl Findings {
         2 * of_reason > self.readings + self.letters()
     }
 
+    /// Returns whether the broker kept all messages from before. The engine does not read such messages.
+    pub(super) fn are_all_retained(&self) -> bool {
+        self.messages > 0 && self.retained == self.messages
+    }
+
     fn letters(&self) -> u64 {
         self.dead_letters.values().map(|letter| letter.count).sum()
     }

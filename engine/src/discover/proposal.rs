@@ -59,12 +59,13 @@ impl Proposal {
             return Ok(None);
         }
         let Preset { name, keys, subscriptions, filters } = preset;
-        let findings = Findings::of(&subscriptions, messages.iter().copied(), now_micros)?;
-        if findings.readings == 0 || findings.share_of_readings() < FITS {
+        let judged = Findings::of(&subscriptions, read_by_engine(messages), now_micros)?;
+        if judged.readings == 0 || judged.share_of_readings() < FITS {
             return Ok(None);
         }
+        let findings = Findings::of(&subscriptions, messages.iter().copied(), now_micros)?;
         let topics: BTreeSet<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = note_of_retained(&findings).into_iter().collect();
         if 2 * findings.without_time > findings.readings
             && subscriptions.iter().any(|one| !one.timestamp_keys.is_empty())
         {
@@ -90,7 +91,8 @@ impl Proposal {
             ("topics".to_owned(), Value::from(group.filters.clone())),
             ("templates".to_owned(), Value::from(vec![group.template.clone()])),
         ]);
-        if timestamp_keys.iter().any(|key| !base.timestamp_keys.contains(key)) {
+        let of_base = base.timestamp_keys.iter().filter(|key| timestamp_keys.contains(key));
+        if !of_base.eq(timestamp_keys) {
             keys.insert("timestamp_keys".to_owned(), Value::from(timestamp_keys.clone()));
         }
         if *local_times {
@@ -123,7 +125,21 @@ impl Proposal {
             notes.push("Most times cannot be read, so that readings get their arrival time.".to_owned());
             findings = evaluate(&keys)?;
         }
+        notes.extend(note_of_retained(&findings));
         let (filters, topics) = (group.filters.clone(), group.topics.len());
         Ok(Self { filters, topics, preset: None, keys, notes, findings })
     }
+}
+
+/// Returns the messages that are not retained; all if there is no other.
+fn read_by_engine<'m>(messages: &[&'m Message]) -> impl Iterator<Item = &'m Message> {
+    let all_are_retained = messages.iter().all(|message| message.retained);
+    let read: Vec<&Message> =
+        messages.iter().filter(|message| all_are_retained || !message.retained).copied().collect();
+    read.into_iter()
+}
+
+fn note_of_retained(findings: &Findings) -> Option<String> {
+    let note = "There were only retained messages, which the engine does not read.";
+    findings.are_all_retained().then(|| note.to_owned())
 }

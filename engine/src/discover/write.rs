@@ -31,7 +31,8 @@ pub(super) fn write(path: &Path, url: &str, proposals: &[Proposal]) -> anyhow::R
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Returns the text of the file. Proposals without a reading are left out.
+/// Returns the text of the file. Proposals without a reading are left out. Those of retained messages
+/// alone are comments.
 pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<String> {
     let mut text = String::from(
         "# Proposed by `thicket discover`. `thicket try TOPIC PAYLOAD` shows what a message becomes.\n\n[mqtt]\n",
@@ -39,17 +40,18 @@ pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<Strin
     writeln!(text, "url = {}", toml::Value::from(url))?;
     for proposal in proposals.iter().filter(|proposal| proposal.findings.readings > 0) {
         let sensors = proposal.findings.sensors.len();
+        let prefix = if proposal.findings.are_all_retained() { "# " } else { "" };
         writeln!(text, "\n# {}, such as {}.", count(sensors as u64, "sensor"), first(proposal))?;
         for note in &proposal.notes {
             writeln!(text, "# {note}")?;
         }
-        text.push_str("[[mqtt.subscriptions]]\n");
+        writeln!(text, "{prefix}[[mqtt.subscriptions]]")?;
         // The order of the reference: what the subscription is, before how it is read.
         let order = ["preset", "topics", "templates", "sensor", "timestamp_keys", "on_bad_time"];
         for key in order {
             if let Some(value) = proposal.keys.get(key) {
                 let value = toml::Value::try_from(value)?;
-                writeln!(text, "{key} = {value}")?;
+                writeln!(text, "{prefix}{key} = {value}")?;
             }
         }
     }
