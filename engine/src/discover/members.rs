@@ -1,49 +1,28 @@
 //! Finds the members of JSON payloads that hold a time or name a device.
 
 mod devices;
-
-use std::collections::BTreeMap;
+mod times;
 
 pub(super) use devices::DeviceMember;
 use devices::Devices;
 use serde_json::Value;
 use thicket_codecs::is_senml;
-use thicket_codecs::timestamp::{TimestampError, parse_lenient};
-use thicket_schema::Timestamp;
+use times::Times;
 
 /// Maximum number of members of a payload that are looked at.
 const MAX_MEMBERS: usize = 200;
 const MAX_DEPTH: usize = 4;
-/// Names of members that hold a time, in lower case.
-const TIME_NAMES: [&str; 12] = [
-    "ts",
-    "time",
-    "timestamp",
-    "tst",
-    "datetime",
-    "date_time",
-    "received_at",
-    "measured_at",
-    "created_at",
-    "updated_at",
-    "date",
-    "t",
-];
-/// Times before 2015 and after 2100 are no times of readings, in µs since 1970.
-const PLAUSIBLE: std::ops::Range<i64> = 1_420_070_400_000_000..4_102_444_800_000_000;
-
 /// The members of the payloads of one form. Each object of an array is a message of its own.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// For each path that holds a time: in how many messages, and in how many without an offset.
-    times: BTreeMap<String, (u64, u64)>,
+    times: Times,
     devices: Devices,
 }
 
 /// What the members of the payloads say about the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Suggestions {
-    /// Paths that hold the time, the most frequent first.
+    /// Paths that hold the time, the best first.
     pub(super) timestamp_keys: Vec<String>,
     /// Whether times have no offset from UTC.
     pub(super) local_times: bool,
@@ -76,34 +55,25 @@ impl Members {
             (path, name, value)
         });
         let members: Vec<(String, String, Value)> = members.collect();
-        for (path, name, value) in &members {
-            if TIME_NAMES.contains(&name.as_str())
-                && let Some(is_local) = time_of(value)
-            {
-                let (count, local) = self.times.entry(path.clone()).or_default();
-                *count += 1;
-                *local += u64::from(is_local);
-            }
-        }
+        self.times.add(&members);
         self.devices.add(topic, &members);
     }
 
     /// Returns the settings that fit.
     pub(super) fn suggestions(&self) -> Suggestions {
-        let mut times: Vec<(&String, &(u64, u64))> = self.times.iter().collect();
-        times.sort_by_key(|(path, (count, _))| (std::cmp::Reverse(*count), path.matches('.').count()));
-        times.truncate(3);
+        let times = self.times.best(name_of);
         Suggestions {
-            local_times: times.first().is_some_and(|(_, (count, local))| 2 * local > *count),
-            timestamp_keys: times.into_iter().map(|(path, _)| path.clone()).collect(),
+            local_times: times.first().is_some_and(|best| best.is_local),
+            timestamp_keys: times.into_iter().map(|time| time.path).collect(),
             device: self.devices.best(name_of),
         }
     }
 }
 
-/// Returns the last name of a path in the form in which names are compared.
+/// Returns the last name of a path as names are compared: in lower case, without `_` and `-`.
 fn name_of(path: &str) -> String {
-    path.rsplit('.').next().unwrap_or(path).to_lowercase()
+    let name = path.rsplit('.').next().unwrap_or(path);
+    name.chars().filter(|letter| !matches!(letter, '_' | '-')).collect::<String>().to_lowercase()
 }
 
 fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {
@@ -117,21 +87,6 @@ fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, V
         Value::Object(_) | Value::Array(_) => {}
         scalar if members.len() < MAX_MEMBERS => members.push((path.to_owned(), scalar.clone())),
         _ => {}
-    }
-}
-
-/// Returns whether a time has no offset from UTC; `None` if the value is no time.
-fn time_of(value: &Value) -> Option<bool> {
-    let is_plausible = |time: Timestamp| PLAUSIBLE.contains(&time.0);
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        _ => return None,
-    };
-    match parse_lenient(&text, None) {
-        Ok(time) => is_plausible(time).then_some(false),
-        Err(TimestampError::NoZone(_)) => Some(true),
-        Err(_) => None,
     }
 }
 
@@ -197,5 +152,41 @@ mod tests {
         let counts = r#"[{"id":"a","n":5,"tst":1795856000,"x":1},{"id":"b","n":6,"tst":1795856000,"x":1}]"#;
         let found = suggestions(&[("counts", counts), ("counts", counts)]);
         assert_eq!((found.device(), found.timestamp_keys.clone()), (Some("id"), vec!["tst".to_owned()]));
+    }
+
+    #[test]
+    fn of_two_times_the_better_name_wins_and_one_that_stands_still_loses() {
+        let owntracks = |seconds: u32| {
+            let (tst, created) = (1_795_629_600 + seconds, 1_795_629_602 + seconds);
+            format!(r#"{{"created_at":{created},"lat":1.5,"tst":{tst}}}"#)
+        };
+        let [one, two] = [0, 60].map(owntracks);
+        assert_eq!(suggestions(&[("a", &one), ("a", &two)]).timestamp_keys, ["tst", "created_at"]);
+        let since =
+            |seconds: u32| format!(r#"{{"ts":1795629600,"updated_at":{},"x":1}}"#, 1_795_629_600 + seconds);
+        let [one, two] = [0, 60].map(since);
+        assert_eq!(suggestions(&[("a", &one), ("a", &two)]).timestamp_keys, ["updated_at", "ts"]);
+        let last_motion = |seconds: u32| {
+            format!(r#"{{"ts":{},"updated_at":{}}}"#, 1_795_600_000 + seconds, 1_795_629_600 + seconds)
+        };
+        let [one, two] = [0, 60].map(last_motion);
+        assert_eq!(suggestions(&[("a", &one), ("a", &two)]).timestamp_keys, ["updated_at", "ts"]);
+    }
+
+    #[test]
+    fn a_device_is_found_however_its_name_is_written() {
+        for name in
+            ["DeviceID", "device-id", "SerialNumber", "serial_number", "nodeId", "unique_id", "IMEI", "ep"]
+        {
+            let message = |id: u32| format!(r#"{{"{name}":"{id}","value":1}}"#);
+            let messages: Vec<String> = [1, 2, 1, 2].map(message).into();
+            let messages: Vec<(&str, &str)> = messages.iter().map(|text| ("gw", text.as_str())).collect();
+            assert_eq!(suggestions(&messages).device(), Some(name));
+        }
+        // Three nodes of two names.
+        let message = |node: u32| format!(r#"{{"node":{node},"device":"{}","value":1}}"#, node % 2);
+        let messages: Vec<String> = [1, 2, 3, 1, 2, 3].map(message).into();
+        let messages: Vec<(&str, &str)> = messages.iter().map(|text| ("gw", text.as_str())).collect();
+        assert_eq!(suggestions(&messages).device(), Some("node"));
     }
 }

@@ -168,7 +168,7 @@ fn topics_of_different_forms_have_different_sensors() {
 
 #[test]
 fn a_topic_of_another_kind_does_not_hide_the_devices_of_a_topic() {
-    let out = |id: u32| format!(r#"{{"id":{id},"nvalue":0,"svalue1":"21.5"}}"#);
+    let out = |idx: u32| format!(r#"{{"idx":{idx},"nvalue":0,"svalue1":"21.5"}}"#);
     let out: Vec<String> = [1, 2, 3, 1, 2, 3, 1, 2, 3].map(out).into();
     let mut messages: Vec<(&str, &str)> = out.iter().map(|text| ("domoticz/out", text.as_str())).collect();
     messages.push(("domoticz/in", r#"{"command":"udevice","nvalue":1}"#));
@@ -199,4 +199,42 @@ fn a_clock_that_cannot_be_read_leaves_the_arrival() {
     assert!(found[0].notes.iter().any(|note| note.contains("arrival time")), "{:?}", found[0].notes);
     let text = write::text_of("mqtt://broker.local", &found).unwrap();
     assert!(text.contains("\non_bad_time = \"arrival\"\n"), "{text}");
+}
+
+#[test]
+fn retained_messages_alone_are_proposed_as_a_comment() {
+    let mut capture = Capture::default();
+    for (topic, payload, retained) in [
+        ("homeassistant/sensor/a/config", r#"{"name":"a","expire_after":60}"#, true),
+        ("shelly1/online", "true", true),
+        ("home/hall/temp", "21.5", true),
+        ("home/attic/temp", "21.5", false),
+    ] {
+        let (topic, payload) = (topic.to_owned(), payload.as_bytes().to_vec());
+        capture.add(Message { topic, payload, retained });
+    }
+    let found = proposals(&config("").mqtt[0].messages, &capture, NOW).unwrap();
+    for proposal in &found {
+        let has_note = proposal.notes.iter().any(|note| note.contains("only retained messages"));
+        assert_eq!(has_note, !proposal.filters[0].starts_with("home/"), "{:?}", proposal.filters);
+    }
+    let text = write::text_of("mqtt://broker.local", &found).unwrap();
+    let config = config(&text);
+    let topics: Vec<String> =
+        config.subscriptions().unwrap().into_iter().flat_map(|one| one.topics).collect();
+    assert_eq!(topics, ["home/+/temp"]);
+    assert!(text.contains("# topics = [\"shelly1/online\"]"), "{text}");
+}
+
+#[test]
+fn a_preset_is_judged_by_what_the_engine_reads() {
+    let mut capture = Capture::default();
+    for (payload, retained) in
+        [(r#"{"state":"ON"}"#, true), (r#"{"state":"OFF"}"#, true), ("no reading", false)]
+    {
+        let (topic, payload) = ("zigbee2mqtt/plug".to_owned(), payload.as_bytes().to_vec());
+        capture.add(Message { topic, payload, retained });
+    }
+    let found = proposals(&config("").mqtt[0].messages, &capture, NOW).unwrap();
+    assert_eq!(found[0].preset, None);
 }

@@ -1,28 +1,35 @@
 //! The member of payloads that tells the devices of one topic apart.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Names of members that name a device, in lower case, the best first.
-const DEVICE_NAMES: [&str; 18] = [
+/// Names of members that name a device, in lower case, without `_` and `-`, the best first.
+const DEVICE_NAMES: [&str; 24] = [
     "deveui",
-    "dev_eui",
     "eui",
-    "device_id",
     "deviceid",
     "device",
     "devicename",
-    "device_name",
+    "imei",
     "mac",
     "serial",
-    "serial_number",
+    "serialnumber",
     "sn",
-    "sensor_id",
+    "uniqueid",
+    "uid",
     "sensorid",
     "sensor",
+    "nodeid",
+    "node",
+    "idx",
     "id",
+    "address",
     "addr",
+    "from",
+    "endpoint",
+    "ep",
     "name",
 ];
 
@@ -57,7 +64,7 @@ impl Devices {
         *longest = objects.max(*longest);
     }
 
-    /// Adds a message with its members: the path, the name in lower case, and the value.
+    /// Adds a message with its members: the path, the name as names are compared, and the value.
     pub(super) fn add(&mut self, topic: &str, members: &[(String, String, Value)]) {
         let of_topic = self.topics.entry(topic.to_owned()).or_default();
         of_topic.messages += 1;
@@ -80,12 +87,16 @@ impl Devices {
     pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Option<DeviceMember> {
         let paths: BTreeSet<&String> = self.topics.values().flat_map(|one| one.members.keys()).collect();
         let found = paths.into_iter().filter_map(|path| self.member(path));
-        found.min_by_key(|member| rank(&name_of(&member.path)))
+        // The more values, the more devices: two of them can have the same name, but not the same id.
+        let order =
+            |(member, values): &(DeviceMember, usize)| (Reverse(*values), rank(&name_of(&member.path)));
+        found.min_by_key(order).map(|(member, _)| member)
     }
 
     /// Returns a member if it tells devices apart. It has several values on one topic all of whose
-    /// messages have it, and each of them in several messages, or all of them in one array.
-    fn member(&self, path: &str) -> Option<DeviceMember> {
+    /// messages have it, and each of them in several messages, or all of them in one array. Also returns
+    /// the number of values.
+    fn member(&self, path: &str) -> Option<(DeviceMember, usize)> {
         let complete = || {
             self.topics.iter().filter_map(|(topic, one)| {
                 let (count, values) = one.members.get(path)?;
@@ -99,7 +110,7 @@ impl Devices {
         let recurs =
             2 * values as u64 <= messages || varying.iter().all(|(one, values)| *values <= one.longest_array);
         let topics = complete().map(|(topic, ..)| topic.clone()).collect();
-        (values > 0 && recurs).then(|| DeviceMember { path: path.to_owned(), topics })
+        (values > 0 && recurs).then(|| (DeviceMember { path: path.to_owned(), topics }, values))
     }
 }
 
