@@ -78,6 +78,7 @@ impl Time {
         match parsed {
             Ok(time) if time < rules.time_floor => Self::None,
             Ok(time) => Self::At(time),
+            Err(_) if is_zero_date(text) => Self::None,
             Err(TimestampError::OutOfRange(_)) if is_before_the_epoch(text) => Self::None,
             // A local time without a zone: its date tells that the clock is not set.
             Err(TimestampError::NoZone(_))
@@ -92,6 +93,11 @@ impl Time {
 }
 
 const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
+/// Whether the date of a text is all zeros, as devices write it whose clock is not set.
+fn is_zero_date(text: &str) -> bool {
+    ["0000-00-00", "0000/00/00", "00000000T"].iter().any(|date| text.trim().starts_with(date))
+}
 
 /// Whether a time that is out of range is a negative number, or a date of 1970 or before.
 fn is_before_the_epoch(text: &str) -> bool {
