@@ -19,6 +19,8 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
+use thicket_schema::Timestamp;
+use thicket_schema::text::excerpt;
 
 mod bare;
 mod compiled;
@@ -238,13 +240,16 @@ impl PayloadDecoder {
             labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
+        // A rule of mqtt.ignore concerns whole messages.
+        let is_message = std::ptr::eq(text, &*whole.text);
+        let no_field = if is_message { PayloadError::no_field_in_message } else { PayloadError::no_field };
         if let Some(left_out) = left_out {
-            return Err(PayloadError::no_field(&left_out[reports_before..]));
+            return Err(no_field(&left_out[reports_before..]));
         }
         let mut left_out = Vec::new();
         // The same walk, so the same end.
         let _ = self.walk_once(scratch, text, compiled, Some(&mut left_out));
-        Err(PayloadError::no_field(&left_out))
+        Err(no_field(&left_out))
     }
 
     fn walk_once(
@@ -276,15 +281,63 @@ impl PayloadDecoder {
             return Ok(vec![Ok(self.walk(scratch, whole, text, compiled, left_out)?)]);
         };
         lists::check(text, compiled).map_err(|_| whole.malformed())?;
-        let Self { limits, timestamp_keys, .. } = self;
-        let walk = Walk::new(Scanner::new(text), compiled, limits, timestamp_keys, &mut scratch.found, None);
-        let of_message = match walk.run_for_the_time() {
-            Ok(Walked { ts, .. }) => Ok(ts),
-            Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Malformed) => return Err(whole.malformed()),
+        let outcomes = self.elements(scratch, whole, elements, &self.of_elements, left_out)?;
+        Ok(self.with_the_message(scratch, whole, None, outcomes))
+    }
+
+    /// Reads a payload that names devices. They are the members of the object at the root. If there is
+    /// none, they are the topmost members, and each of their messages has the root.
+    fn devices(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        mut left_out: Option<&mut Vec<LeftOut>>,
+    ) -> Decoded {
+        let text = &*whole.text;
+        lists::check(text, &self.compiled).map_err(|_| whole.malformed())?;
+        let root = &self.compiled.rules.root;
+        let at_root = if root.is_empty() { None } else { labels::find(text, root) };
+        let at_root = at_root.filter(|json| json.starts_with('{'));
+        let compiled = if at_root.is_some() { &self.of_elements } else { &self.compiled };
+        let devices = lists::devices_in(at_root.unwrap_or(text), compiled);
+        let lists::Devices { objects, others } = devices.map_err(|_| whole.malformed())?;
+        let others = others.into_iter().filter(|name| !self.timestamp_keys.iter().any(|key| key == name));
+        let others: Vec<LeftOut> =
+            others.map(|name| LeftOut { path: excerpt(&name), reason: LeftOutReason::NoDevice }).collect();
+        if objects.is_empty() && !others.is_empty() {
+            let error = PayloadError::no_field(&others);
+            left_out.into_iter().for_each(|left_out| left_out.extend(others.iter().cloned()));
+            return Err(error);
+        }
+        let (devices, objects): (Vec<Box<str>>, Vec<&str>) = objects.into_iter().unzip();
+        let outcomes = self.elements(scratch, whole, objects, compiled, left_out.as_deref_mut())?;
+        left_out.into_iter().for_each(|left_out| left_out.extend(others.iter().cloned()));
+        let mut outcomes = self.with_the_message(scratch, whole, at_root, outcomes);
+        for (outcome, device) in outcomes.iter_mut().zip(devices) {
+            if let Ok(measurement) = outcome {
+                match whole.check_name(&device) {
+                    Ok(()) => measurement.device = Some(device),
+                    Err(error) => *outcome = Err(error),
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Gives objects of a message its time and its labels, if they have none. The time stands at the
+    /// top of the message, or in the object at the root.
+    fn with_the_message(
+        &self,
+        scratch: &mut Scratch,
+        whole: &Text<'_>,
+        at_root: Option<&str>,
+        mut outcomes: Vec<Result<Measurement, PayloadError>>,
+    ) -> Vec<Result<Measurement, PayloadError>> {
+        let of_message = match (self.time_in(scratch, &whole.text), at_root) {
+            (Ok(None), Some(at_root)) => self.time_in(scratch, at_root),
+            (of_message, _) => of_message,
         };
-        let mut outcomes = self.elements(scratch, whole, elements, &self.of_elements, left_out)?;
-        let labels = labels::read(text, &compiled.rules.labels);
+        let labels = labels::read(&whole.text, &self.compiled.rules.labels);
         for outcome in &mut outcomes {
             if let Ok(measurement) = outcome {
                 for (own, of_message) in measurement.labels.iter_mut().zip(&labels) {
@@ -301,27 +354,18 @@ impl PayloadDecoder {
                 _ => {}
             }
         }
-        Ok(outcomes)
+        outcomes
     }
 
-    fn devices(
-        &self,
-        scratch: &mut Scratch,
-        whole: &Text<'_>,
-        left_out: Option<&mut Vec<LeftOut>>,
-    ) -> Decoded {
-        let objects = lists::of_devices(&whole.text, &self.compiled).map_err(|_| whole.malformed())?;
-        let (devices, objects): (Vec<Box<str>>, Vec<&str>) = objects.into_iter().unzip();
-        let mut outcomes = self.elements(scratch, whole, objects, &self.compiled, left_out)?;
-        for (outcome, device) in outcomes.iter_mut().zip(devices) {
-            if let Ok(measurement) = outcome {
-                match whole.check_name(&device) {
-                    Ok(()) => measurement.device = Some(device),
-                    Err(error) => *outcome = Err(error),
-                }
-            }
+    /// Returns the time of an object that is well-formed.
+    fn time_in(&self, scratch: &mut Scratch, text: &str) -> Result<Option<Timestamp>, PayloadError> {
+        let Self { limits, timestamp_keys, compiled, .. } = self;
+        let walk = Walk::new(Scanner::new(text), compiled, limits, timestamp_keys, &mut scratch.found, None);
+        match walk.run_for_the_time() {
+            Ok(Walked { ts, .. }) => Ok(ts),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Malformed) => Err(malformed(text)),
         }
-        Ok(outcomes)
     }
 
     fn array(&self, scratch: &mut Scratch, whole: &Text<'_>, left_out: Option<&mut Vec<LeftOut>>) -> Decoded {

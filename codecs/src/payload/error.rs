@@ -139,6 +139,27 @@ impl PayloadError {
         Self::NoNumericField { found }
     }
 
+    /// A message without a field. If its members only have no value now, the error names the rule that
+    /// ignores such messages.
+    pub(super) fn no_field_in_message(left_out: &[LeftOut]) -> Self {
+        let mut error = Self::no_field(left_out);
+        let missing = left_out.iter().filter(|member| member.reason == LeftOutReason::Missing);
+        let missing: Vec<&str> = missing.map(|member| member.path.as_str()).collect();
+        if let Self::NoNumericField { found } = &mut error
+            && !missing.is_empty()
+            && left_out.iter().all(|member| is_without_value(&member.reason))
+        {
+            let rule = if missing.len() > MAX_NAMED {
+                ", with lacks and the names of these members".to_owned()
+            } else {
+                format!(": {{ lacks = {missing:?} }}")
+            };
+            found.push_str("; mqtt.ignore passes over such messages");
+            found.push_str(&rule);
+        }
+        error
+    }
+
     pub(super) fn malformed(error: &serde_json::Error) -> Self {
         Self::MalformedJson { detail: error.to_string() }
     }
@@ -166,6 +187,13 @@ impl PayloadError {
     pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Self {
         Self::MalformedJson { detail: format!("not UTF-8 at byte {}", error.valid_up_to()) }
     }
+}
+
+/// Whether a member has no value, or is not meant to be read: no other setting makes a field of it, but
+/// for a text, which may be a unit.
+fn is_without_value(reason: &LeftOutReason) -> bool {
+    use LeftOutReason::{Empty, Excluded, Missing, NoTime, NotIncluded, OutsideRoot, Text};
+    matches!(reason, Missing | Excluded | NotIncluded | OutsideRoot | Text(_) | NoTime | Empty)
 }
 
 impl From<FieldSetError> for PayloadError {

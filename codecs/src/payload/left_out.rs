@@ -79,6 +79,9 @@ pub enum LeftOutReason {
     /// It is under a timestamp key and cannot be read.
     #[error("is no readable time: {0}")]
     BadTime(crate::timestamp::TimestampError),
+    /// It stands beside the devices that the members of an object name.
+    #[error("is no device: with mqtt.device_keys, objects and arrays are devices")]
+    NoDevice,
     /// A value of a kind that is no measurement, such as a byte string or a table.
     #[error("is {0}, which is no measurement")]
     OtherKind(&'static str),

@@ -1,6 +1,8 @@
 //! Finds the objects of a message that holds several: in an array below the root, or under the names
 //! of devices.
 
+use std::borrow::Cow;
+
 use super::compiled::Compiled;
 use super::scan::Scanner;
 use super::source::{Malformed, Source, Token};
@@ -67,30 +69,40 @@ pub(super) fn array_at<'t>(text: &'t str, root: &str, compiled: &Compiled) -> Op
     }
 }
 
-/// Returns the objects of each topmost member, which names a device: the member itself, or the
-/// elements of its array.
-pub(super) fn of_devices<'t>(
-    text: &'t str,
-    compiled: &Compiled,
-) -> Result<Vec<(Box<str>, &'t str)>, Malformed> {
+/// The devices in an object, and what stands beside them.
+pub(super) struct Devices<'t> {
+    /// The objects of each device, with its name.
+    pub(super) objects: Vec<(Box<str>, &'t str)>,
+    /// The names of the other members.
+    pub(super) others: Vec<Cow<'t, str>>,
+}
+
+/// Returns the devices in an object. The name of a member that is an object or an array is the name of
+/// a device. The member, or each element of its array, is a message.
+pub(super) fn devices_in<'t>(text: &'t str, compiled: &Compiled) -> Result<Devices<'t>, Malformed> {
     let mut scanner = Scanner::new(text);
     scanner.token()?;
-    let mut objects = Vec::new();
+    let mut devices = Devices { objects: Vec::new(), others: Vec::new() };
     let mut first = true;
     while let Some(quoted) = scanner.member(first)? {
         first = false;
-        let device = unquoted(quoted);
+        let name = unquoted(quoted);
         if scanner.peek() == Some(b'[') {
             let elements = elements(&mut scanner, |word| compiled.knows_bare(word))?;
-            objects.extend(elements.into_iter().map(|element| (Box::from(&*device), element)));
+            devices.objects.extend(elements.into_iter().map(|element| (Box::from(&*name), element)));
+            continue;
+        }
+        let start = scanner.position();
+        scanner.skip(|word| compiled.knows_bare(word))?;
+        let json = scanner.since(start).trim_ascii();
+        if json.starts_with('{') {
+            devices.objects.push((Box::from(&*name), json));
         } else {
-            let start = scanner.position();
-            scanner.skip(|word| compiled.knows_bare(word))?;
-            objects.push((Box::from(&*device), scanner.since(start).trim_ascii()));
+            devices.others.push(name);
         }
     }
     scanner.end()?;
-    Ok(objects)
+    Ok(devices)
 }
 
 #[cfg(test)]

@@ -151,7 +151,11 @@ impl<'w, 't, S: Source<'t>> Walk<'w, 't, S> {
         if self.source.token()? != Token::Object {
             return Err(Stop::Malformed);
         }
-        let place = if self.compiled.rules.root.is_empty() { Place::Inside(false) } else { Place::Above };
+        let place = match (needs_a_field, self.compiled.rules.root.is_empty()) {
+            (false, _) => Place::Outside,
+            (true, true) => Place::Inside(false),
+            (true, false) => Place::Above,
+        };
         self.object(1, place)?;
         self.source.end()?;
         if place == Place::Above && !self.saw_root {

@@ -438,3 +438,20 @@ fn hexadecimal_texts_are_no_numbers_of_a_preset() {
         r#"{"model":"X","id":1,"flags":"60","data":"4212","raw_msg":"77","mic":"12","temperature_C":4.2}"#;
     assert_eq!(preset("rtl_433", "rtl_433/pi/events", payload), ["X/1 temperature_C=4.2 now"]);
 }
+
+#[test]
+fn sensors_of_one_tasmota_device_are_sensors_of_their_own() {
+    let keys = "preset = \"tasmota\"\ntime_zone = \"Europe/Berlin\"\ndevice_keys = true";
+    let payload = r#"{"Time":"2026-11-25T19:00:18","DS18B20-1":{"Id":"011312345678","Temperature":20.6},"DS18B20-2":{"Id":"01131B12345A","Temperature":21},"TempUnit":"C"}"#;
+    assert_eq!(
+        read(keys, "tele/cellar/SENSOR", payload.as_bytes()),
+        [
+            "cellar/SENSOR/DS18B20-1 Temperature=20.6 2026-11-25T18:00:18.000000Z",
+            "cellar/SENSOR/DS18B20-2 Temperature=21 2026-11-25T18:00:18.000000Z"
+        ]
+    );
+    let keys = "preset = \"tasmota\"\ndevice_keys = true\nroot = \"ZbReceived\"";
+    let payload = r#"{"ZbReceived":{"0x1A2B":{"Device":"0x1A2B","Temperature":21.44}}}"#;
+    let read = read(keys, "tele/bridge/SENSOR", payload.as_bytes());
+    assert_eq!(read, ["bridge/SENSOR/0x1A2B Temperature=21.44 now"]);
+}

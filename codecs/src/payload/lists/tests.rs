@@ -77,7 +77,8 @@ fn names_of_devices_can_be_the_topmost_members() {
     );
     assert_eq!(
         by_device("", r#"{"a":{"x":1},"b":{"x":2,"y":{"z":3}},"c":4}"#),
-        ["a@arrival x=1", "b@arrival x=2 y.z=3", "not_a_reading"]
+        ["a@arrival x=1", "b@arrival x=2 y.z=3"],
+        "a number is no device"
     );
     assert_eq!(by_device("", r#"{"a":[{"x":1},{"x":2},{"x":3},{"x":4},{"x":5}]}"#), ["too_many_readings"]);
     assert_eq!(by_device("", "{}"), ["empty"]);
@@ -134,4 +135,31 @@ fn an_array_without_an_object_is_one_dead_letter() {
     assert_eq!(below("d", r#"{"d":[1,2,3]}"#), ["not_a_reading"]);
     let error = PayloadDecoder::default().decode(long.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("more than 16 numbers"), "{error}");
+}
+
+#[test]
+fn devices_have_the_time_that_stands_beside_them_or_above() {
+    let tasmota = r#"{"timestamp":1795345200,"DS18B20-1":{"Id":"0A","t":20.5},"DS18B20-2":{"ts":1795345201,"t":21},"TempUnit":"C"}"#;
+    assert_eq!(by_device("", tasmota), ["DS18B20-1@1795345200 t=20.5", "DS18B20-2@1795345201 t=21"]);
+    let zigbee = r#"{"timestamp":1795345200,"Zb":{"0x1A2B":{"t":21.44},"0x1A2C":[{"t":1},{"t":2}],"n":2},"after":{"t":1}}"#;
+    let expected = ["0x1A2B@1795345200 t=21.44", "0x1A2C@1795345200 t=1", "0x1A2C@1795345200 t=2"];
+    assert_eq!(by_device("Zb", zigbee), expected);
+    assert_eq!(by_device("Zb?", zigbee), expected);
+    let below = r#"{"Zb":{"ts":1795345200,"0x1A2B":{"t":21.44}}}"#;
+    assert_eq!(by_device("Zb", below), ["0x1A2B@1795345200 t=21.44"]);
+    assert_eq!(
+        by_device("", r#"{"ts":"now","a":{"x":1},"b":{"ts":1795345200,"x":1}}"#),
+        ["bad_timestamp", "b@1795345200 x=1"]
+    );
+    assert_eq!(by_device("", r#"{"ts":1795345200,"x":1}"#), ["no_numeric_field"], "without a device");
+    assert_eq!(by_device("Zb", r#"{"Zb":{"a":{"x":1}},oops}"#), ["malformed_json"]);
+}
+
+#[test]
+fn what_stands_beside_devices_is_reported() {
+    let rules = PayloadRules { device_keys: true, ..PayloadRules::default() };
+    let decoder = PayloadDecoder::default().with_rules(rules);
+    let (_, left_out) = decoder.decode_explained(br#"{"ts":1795345200,"a":{"x":1},"unit":"C"}"#);
+    let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(left_out, ["unit is no device: with mqtt.device_keys, objects and arrays are devices"]);
 }
