@@ -240,8 +240,9 @@ impl PayloadDecoder {
             labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
-        // A rule of mqtt.ignore concerns whole messages.
-        let is_message = std::ptr::eq(text, &*whole.text);
+        // A rule of mqtt.ignore concerns whole messages. An element of one is shorter, and an object
+        // that is made of an array of numbers is longer.
+        let is_message = text.len() == whole.text.len();
         let no_field = if is_message { PayloadError::no_field_in_message } else { PayloadError::no_field };
         if let Some(left_out) = left_out {
             return Err(no_field(&left_out[reports_before..]));
@@ -304,14 +305,14 @@ impl PayloadDecoder {
         let others = others.into_iter().filter(|name| !self.timestamp_keys.iter().any(|key| key == name));
         let others: Vec<LeftOut> =
             others.map(|name| LeftOut { path: excerpt(&name), reason: LeftOutReason::NoDevice }).collect();
+        if let Some(left_out) = left_out.as_deref_mut() {
+            left_out.extend(others.iter().cloned());
+        }
         if objects.is_empty() && !others.is_empty() {
-            let error = PayloadError::no_field(&others);
-            left_out.into_iter().for_each(|left_out| left_out.extend(others.iter().cloned()));
-            return Err(error);
+            return Err(PayloadError::no_field(&others));
         }
         let (devices, objects): (Vec<Box<str>>, Vec<&str>) = objects.into_iter().unzip();
-        let outcomes = self.elements(scratch, whole, objects, compiled, left_out.as_deref_mut())?;
-        left_out.into_iter().for_each(|left_out| left_out.extend(others.iter().cloned()));
+        let outcomes = self.elements(scratch, whole, objects, compiled, left_out)?;
         let mut outcomes = self.with_the_message(scratch, whole, at_root, outcomes);
         for (outcome, device) in outcomes.iter_mut().zip(devices) {
             if let Ok(measurement) = outcome {

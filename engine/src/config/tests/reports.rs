@@ -461,9 +461,9 @@ fn a_problem_names_no_variable_of_another_key() {
 #[test]
 fn a_rule_of_ignore_names_members_that_are_lacking() {
     for (lacks, problem) in [
-        (r#"{ lacks = [] }"#, "2: mqtt.ignore: a rule must name a topic, a payload, or members"),
+        ("{ lacks = [] }", "2: mqtt.ignore: a rule must name a topic, a payload, or members"),
         (r#"{ topic = "a", lacks = "" }"#, "2: mqtt.ignore: a rule must name a topic, a payload, or members"),
-        (r#"{ lacks = 1 }"#, "2: mqtt.ignore[0].lacks: must be the path of a member in quotes, or a list"),
+        ("{ lacks = 1 }", "2: mqtt.ignore[0].lacks: must be the path of a member in quotes, or a list"),
     ] {
         assert_problems(&format!("[mqtt]\nignore = [{lacks}]\n"), &[], &[problem]);
     }
