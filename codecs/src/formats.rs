@@ -209,8 +209,8 @@ impl FormatDecoder {
         self.read(content_type, topic, payload, &mut None).outcome
     }
 
-    /// Returns whether a payload is a JSON object, compressed or not, without a value at any of these
-    /// paths.
+    /// Returns whether a payload is a JSON object, compressed or not, without a value at any of
+    /// these paths.
     pub fn lacks(&self, payload: &[u8], paths: &[String]) -> bool {
         let limit = self.limits.max_bytes;
         payload.len() <= limit

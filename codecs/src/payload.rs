@@ -123,8 +123,8 @@ impl PayloadDecoder {
         }
     }
 
-    /// Returns whether a payload is an object without a value at any of these paths, each from the top
-    /// of the payload.
+    /// Returns whether a payload is an object without a value at any of these paths, each from the
+    /// top of the payload.
     pub fn lacks(&self, payload: &[u8], paths: &[String]) -> bool {
         let Ok(text) = Text::of(payload) else { return false };
         let (text, compiled) = (&*text.text, &self.compiled);
@@ -240,8 +240,8 @@ impl PayloadDecoder {
             labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
-        // A rule of mqtt.ignore concerns whole messages. An element of one is shorter, and an object
-        // that is made of an array of numbers is longer.
+        // A rule of mqtt.ignore concerns whole messages. An element of one is shorter, and an
+        // object that is made of an array of numbers is longer.
         let is_message = text.len() == whole.text.len();
         let no_field = if is_message { PayloadError::no_field_in_message } else { PayloadError::no_field };
         if let Some(left_out) = left_out {
@@ -286,8 +286,8 @@ impl PayloadDecoder {
         Ok(self.with_the_message(scratch, whole, None, outcomes))
     }
 
-    /// Reads a payload that names devices. They are the members of the object at the root. If there is
-    /// none, they are the topmost members, and each of their messages has the root.
+    /// Reads a payload that names devices. They are the members of the object at the root. If there
+    /// is none, they are the topmost members, and each of their messages has the root.
     fn devices(
         &self,
         scratch: &mut Scratch,
@@ -325,8 +325,8 @@ impl PayloadDecoder {
         Ok(outcomes)
     }
 
-    /// Gives objects of a message its time and its labels, if they have none. The time stands at the
-    /// top of the message, or in the object at the root.
+    /// Gives objects of a message its time and its labels, if they have none. The time stands at
+    /// the top of the message, or in the object at the root.
     fn with_the_message(
         &self,
         scratch: &mut Scratch,

@@ -41,8 +41,8 @@ impl IgnoreReason {
 
 impl IgnoreRule {
     /// Creates a rule. The pattern of a payload may have `*` for any text and `?` for a character;
-    /// case and white space around a payload do not matter. With paths in `lacks`, the payload must be
-    /// a JSON object without a value at any of them.
+    /// case and white space around a payload do not matter. With paths in `lacks`, the payload must
+    /// be a JSON object without a value at any of them.
     pub fn new(topic: Option<String>, payload: Option<&str>, lacks: Vec<String>) -> Self {
         let payload = payload.map(|pattern| WildMatchPattern::new(&pattern.to_lowercase()));
         Self { topic, payload, lacks }

@@ -139,8 +139,8 @@ impl PayloadError {
         Self::NoNumericField { found }
     }
 
-    /// A message without a field. If its members only have no value now, the error names the rule that
-    /// ignores such messages.
+    /// A message without a field. If its members only have no value now, the error names the rule
+    /// that ignores such messages.
     pub(super) fn no_field_in_message(left_out: &[LeftOut]) -> Self {
         let mut error = Self::no_field(left_out);
         let missing = left_out.iter().filter(|member| member.reason == LeftOutReason::Missing);
@@ -189,8 +189,8 @@ impl PayloadError {
     }
 }
 
-/// Whether a member has no value, or is not meant to be read: no other setting makes a field of it, but
-/// for a text, which may be a unit.
+/// Whether a member has no value, or is not meant to be read: no other setting makes a field of it,
+/// but for a text, which may be a unit.
 fn is_without_value(reason: &LeftOutReason) -> bool {
     use LeftOutReason::{Empty, Excluded, Missing, NoTime, NotIncluded, OutsideRoot, Text};
     matches!(reason, Missing | Excluded | NotIncluded | OutsideRoot | Text(_) | NoTime | Empty)

@@ -77,8 +77,8 @@ pub(super) struct Devices<'t> {
     pub(super) others: Vec<Cow<'t, str>>,
 }
 
-/// Returns the devices in an object. The name of a member that is an object or an array is the name of
-/// a device. The member, or each element of its array, is a message.
+/// Returns the devices in an object. The name of a member that is an object or an array is the name
+/// of a device. The member, or each element of its array, is a message.
 pub(super) fn devices_in<'t>(text: &'t str, compiled: &Compiled) -> Result<Devices<'t>, Malformed> {
     let mut scanner = Scanner::new(text);
     scanner.token()?;

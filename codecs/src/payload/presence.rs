@@ -6,8 +6,8 @@ use super::scan::Scanner;
 use super::source::{Malformed, Source as _, Token};
 use super::times::unquoted;
 
-/// Returns whether an object has a value at a path: a member other than `null`, a word for no value,
-/// an empty text, and an empty object or array.
+/// Returns whether an object has a value at a path: a member other than `null`, a word for no
+/// value, an empty text, and an empty object or array.
 pub(super) fn has_value(object: &str, path: &str, compiled: &Compiled) -> bool {
     labels::find(object, path).is_some_and(|json| is_value(json, compiled).unwrap_or(true))
 }

@@ -42,10 +42,11 @@ pub struct PayloadRules {
     /// Paths, from the top of the message or of the element of an array, of the members whose texts
     /// are returned as [`labels`](super::Measurement::labels).
     pub labels: Vec<String>,
-    /// Whether the members of the object at `root` are devices: each object is a message of one device,
-    /// each array holds such messages. The name of the member is the name of the device. A message
-    /// without a time has the one that stands beside the devices, or at the top. If there is no object
-    /// at `root`, the topmost members are the devices, and each of their messages has the root.
+    /// Whether the members of the object at `root` are devices: each object is a message of one
+    /// device, each array holds such messages. The name of the member is the name of the device. A
+    /// message without a time has the one that stands beside the devices, or at the top. If there
+    /// is no object at `root`, the topmost members are the devices, and each of their messages has
+    /// the root.
     pub device_keys: bool,
     /// Patterns of the fields to read; empty for all. `*` stands for any characters, `?` for one. A
     /// pattern that matches an object counts for everything in it.

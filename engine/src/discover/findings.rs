@@ -126,7 +126,8 @@ impl Findings {
         2 * of_reason > self.readings + self.letters()
     }
 
-    /// Returns whether the broker kept all messages from before. The engine does not read such messages.
+    /// Returns whether the broker kept all messages from before. The engine does not read such
+    /// messages.
     pub(super) fn are_all_retained(&self) -> bool {
         self.messages > 0 && self.retained == self.messages
     }

@@ -66,7 +66,8 @@ fn name_apart<'m>(
     }
 }
 
-/// Returns the proposals that have a sensor's name in common with another one, each with such a name.
+/// Returns the proposals that have a sensor's name in common with another one, each with such a
+/// name.
 fn with_common_names(proposals: &[Proposal]) -> BTreeMap<usize, String> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, proposal) in proposals.iter().enumerate() {

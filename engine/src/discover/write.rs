@@ -31,8 +31,8 @@ pub(super) fn write(path: &Path, url: &str, proposals: &[Proposal]) -> anyhow::R
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Returns the text of the file. Proposals without a reading are left out. Those of retained messages
-/// alone are comments.
+/// Returns the text of the file. Proposals without a reading are left out. Those of retained
+/// messages alone are comments.
 pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<String> {
     let mut text = String::from(
         "# Proposed by `thicket discover`. `thicket try TOPIC PAYLOAD` shows what a message becomes.\n\n[mqtt]\n",

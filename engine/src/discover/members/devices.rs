@@ -87,15 +87,16 @@ impl Devices {
     pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Option<DeviceMember> {
         let paths: BTreeSet<&String> = self.topics.values().flat_map(|one| one.members.keys()).collect();
         let found = paths.into_iter().filter_map(|path| self.member(path));
-        // The more values, the more devices: two of them can have the same name, but not the same id.
+        // The more values, the more devices: two of them can have the same name, but not the same
+        // id.
         let order =
             |(member, values): &(DeviceMember, usize)| (Reverse(*values), rank(&name_of(&member.path)));
         found.min_by_key(order).map(|(member, _)| member)
     }
 
     /// Returns a member if it tells devices apart. It has several values on one topic all of whose
-    /// messages have it, and each of them in several messages, or all of them in one array. Also returns
-    /// the number of values.
+    /// messages have it, and each of them in several messages, or all of them in one array. Also
+    /// returns the number of values.
     fn member(&self, path: &str) -> Option<(DeviceMember, usize)> {
         let complete = || {
             self.topics.iter().filter_map(|(topic, one)| {

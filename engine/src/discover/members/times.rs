@@ -75,8 +75,8 @@ impl Times {
         }
     }
 
-    /// Returns the members that hold the time, the best first: one that differs between messages, and
-    /// lies near the latest time of its message.
+    /// Returns the members that hold the time, the best first: one that differs between messages,
+    /// and lies near the latest time of its message.
     pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Vec<TimeMember> {
         let mut times: Vec<(&String, &OfPath)> = self.0.iter().collect();
         times.sort_by_key(|(path, one)| {
@@ -97,8 +97,8 @@ fn rank(name: &str) -> Option<usize> {
     TIME_NAMES.iter().position(|time| *time == name)
 }
 
-/// Returns whether a time has no offset from UTC, and the time in µs since 1970, as if it were in UTC;
-/// `None` if the value is no time.
+/// Returns whether a time has no offset from UTC, and the time in µs since 1970, as if it were in
+/// UTC; `None` if the value is no time.
 fn time_of(value: &Value) -> Option<(bool, i64)> {
     let text = match value {
         Value::Number(number) => number.to_string(),
