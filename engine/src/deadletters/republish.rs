@@ -5,11 +5,12 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use thicket_actors::mqtt::{self, Client, Event, EventLoop, Qos};
+use thicket_actors::mqtt::{self, Client, Event, EventLoop, Qos, Version};
 
 use super::message_for::Message;
 use crate::brokers::client_options;
 use crate::config::{BrokerConfig, Config};
+use crate::terminal::errln;
 
 /// Messages that are published before the broker has acknowledged the first of them.
 pub(super) const AT_ONCE: usize = 50;
@@ -61,13 +62,19 @@ struct Republisher {
 }
 
 impl Republisher {
-    /// Connects, under a client id of its own.
+    /// Connects, under a client id of its own. Warns of a broker whose answers say little.
     async fn open(broker: &BrokerConfig) -> anyhow::Result<Self> {
         let options = client_options(broker, "replay")?;
         let no_connection =
             || format!("no connection to the broker {}; start it or set mqtt.url", options.address);
         let opened = tokio::time::timeout(TIMEOUT, mqtt::open(&options)).await.with_context(no_connection)?;
         let (client, event_loop) = opened.with_context(no_connection)?;
+        if client.version() == Version::V3 {
+            errln!(
+                "thicket: warning: with MQTT 3.1.1, the broker {} does not say whether it refuses a message; its access rules must let this user write to mqtt.topics",
+                options.address
+            );
+        }
         Ok(Self { client, event_loop })
     }
 

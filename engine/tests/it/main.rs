@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod backtest;
+mod broker_rights;
 mod budgets;
 mod check;
 mod clocks;

@@ -211,7 +211,7 @@ async fn status_counts_messages_that_are_no_readings() {
 }
 
 /// A Mosquitto of its own. Killed when dropped.
-struct StrictBroker {
+pub(crate) struct StrictBroker {
     process: Child,
     port: u16,
 }
@@ -234,7 +234,8 @@ impl StrictBroker {
         Self::start(env, &settings).await
     }
 
-    async fn start(env: &TestEnv, special: &str) -> Self {
+    /// It has these settings.
+    pub(crate) async fn start(env: &TestEnv, special: &str) -> Self {
         let settings = env.path().join("strict.conf");
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n{special}\n");
@@ -252,7 +253,7 @@ impl StrictBroker {
     }
 
     /// Returns a configuration of an engine at this broker.
-    fn config(&self, env: &TestEnv) -> Config {
+    pub(crate) fn config(&self, env: &TestEnv) -> Config {
         env.base().set("mqtt.url", self.url()).set("mqtt.username", "").set("mqtt.password", "")
     }
 }
