@@ -382,7 +382,7 @@ impl Metrics {
             readings_expired: r
                 .counter("readings_expired_total", "Rows of readings that retention dropped.")?,
             retention_kept_partitions: r
-                .gauge("retention_kept_partitions", "Day tables past their retention that are kept because detectors need them.")?,
+                .gauge("retention_kept_partitions", "Day tables past their retention that are kept: detectors need them, or they cannot be dropped.")?,
             wrong_clocks: r.gauges("wrong_clocks", "Sensors whose clocks are wrong.", &["direction"])?,
             partitions_owned: r.gauge("partitions_owned", "Partitions whose leases this node holds, and that have not run out.")?,
             partitions: r.gauge("partitions", "Partitions of the deployment.")?,

@@ -82,7 +82,7 @@ impl Retention {
         let expired = days_older_than(&mut postgres, self.max_age + GRACE)
             .await
             .context("postgresql does not return the days of readings")?;
-        let (mut kept, mut has_failed) = (0, false);
+        let mut kept = 0;
         for day in expired {
             match self.drop_day(&mut postgres, &day).await {
                 Ok(DayOutcome::Dropped(rows)) => {
@@ -98,13 +98,13 @@ impl Retention {
                     );
                 }
                 Err(error) => {
-                    has_failed = true;
+                    kept += 1;
                     tracing::warn!(day = %day.name, error = format!("{error:#}"), "a day of readings cannot be dropped yet");
                 }
             }
         }
         self.metrics.retention_kept_partitions.set(kept);
-        Ok(!has_failed && kept == 0)
+        Ok(kept == 0)
     }
 
     async fn drop_day(

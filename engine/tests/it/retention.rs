@@ -88,6 +88,26 @@ async fn a_day_that_a_detector_needs_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_cannot_be_dropped_counts_as_kept() {
+    let env = start(config()).await;
+    fill(&env).await;
+    let days = env.texts("SELECT DISTINCT tableoid::regclass::text FROM readings ORDER BY 1").await;
+    let day = days[0].trim_matches(['(', ')']);
+    env.execute(&format!("CREATE VIEW own AS SELECT * FROM {day}")).await;
+    let engine = env.engine_with(&two_days()).await;
+    engine.until_metric("thicket_readings_expired_total", 3.0).await;
+    engine.until_metric("thicket_retention_kept_partitions", 1.0).await;
+    engine.until_log_contains("other objects depend on it").await;
+    assert_eq!(env.number(OLD_DAYS).await, 1);
+
+    assert!(engine.terminate().await.success());
+    env.execute("DROP VIEW own").await;
+    let engine = env.engine_with(&two_days()).await;
+    engine.until_metric("thicket_readings_expired_total", 9.0).await;
+    engine.until_metric("thicket_retention_kept_partitions", 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retention_lets_the_checkpoint_be_saved_that_it_waits_for() {
     let env = start(config()).await;
     fill(&env).await;
