@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use thicket_schema::postgres;
+use thicket_schema::postgres::{self, MigrationWait};
 use thicket_store::postgres::{PostgresServer, connect_postgres};
 
 use crate::config::Config;
@@ -45,7 +45,14 @@ struct RolesReport {
 /// Brings the tables up to date, and the roles if that is asked for.
 pub(crate) async fn migrate(config: &Config, args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let connection = stores::postgres(config).await?;
-    let on_wait = || errln!("another process migrates this database; waiting until it ends");
+    let on_wait = |wait| match wait {
+        MigrationWait::OtherMigration => {
+            errln!("another process migrates this database; waiting until it ends");
+        }
+        MigrationWait::Locks(holders) => {
+            errln!("waiting for locks on the tables, which others hold: {holders}");
+        }
+    };
     let migrations = postgres::migrate_and_report_wait(connection, on_wait).await?;
     let mut report = Report { migrations, roles: None };
     if args.roles {

@@ -1,6 +1,7 @@
 //! The migrations, embedded in the binary.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
@@ -9,14 +10,41 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::lock_holders::lock_holders;
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// The roles and what each may do.
 const ROLES: &str = include_str!("../../roles.sql");
 
-/// The error of a migration that PostgreSQL rejects, or of a database that cannot be reached.
+/// How long a migration waits for a lock. All commits that need the table wait behind it meanwhile.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+const SET_LOCK_TIMEOUT: &str = "SET lock_timeout = '3s'";
+/// Lets the commits through that have waited behind the migration.
+const PAUSE: &str = "SELECT pg_sleep(5)";
+/// How many times in a row other sessions may keep a migration from its locks. About four minutes.
+const ATTEMPTS: u32 = 30;
+
+/// The error of the migrations.
 #[derive(Debug, thiserror::Error)]
-#[error("database migration failed: {0}")]
-pub struct MigrationError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub enum MigrationError {
+    /// PostgreSQL rejects a statement, or cannot be reached.
+    #[error("database migration failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Other sessions held locks on the tables for too long.
+    #[error(
+        "database migration failed: other sessions hold locks on the tables: {0}; wait until they end, or end them with `SELECT pg_terminate_backend(PID)`, and run the migration again"
+    )]
+    Locked(String),
+}
+
+/// What a migration waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationWait {
+    /// Another process that migrates this database.
+    OtherMigration,
+    /// Sessions that hold locks on the tables, in words.
+    Locks(String),
+}
 
 /// Tries to take the lock that one process at a time holds while it changes the tables of the
 /// database. It is released when the session ends. A migration may take longer than any other
@@ -26,25 +54,67 @@ const TRY_LOCK: &str = "SELECT set_config('statement_timeout', '0', false),
 const LOCK: &str = "SELECT pg_advisory_lock(hashtext('thicket.migrations'))";
 
 /// Runs the pending migrations and returns their names. Idempotent. If another process runs
-/// migrations in this database, waits until that process ends.
+/// migrations in this database, waits until that process ends. If another session holds a lock on a
+/// table, tries for about four minutes.
 ///
 /// Call it on a multi-thread tokio runtime: the migrations of diesel block.
 pub async fn migrate(connection: AsyncPgConnection) -> Result<Vec<String>, MigrationError> {
-    migrate_and_report_wait(connection, || ()).await
+    migrate_and_report_wait(connection, |_| ()).await
 }
 
-/// Like [`migrate`], but calls `on_wait` before it waits for another process.
+/// Like [`migrate`], but calls `on_wait` before it waits for something else than before.
 pub async fn migrate_and_report_wait(
     mut connection: AsyncPgConnection,
-    on_wait: impl FnOnce(),
+    mut on_wait: impl FnMut(MigrationWait),
 ) -> Result<Vec<String>, MigrationError> {
     if !is_true(&mut connection, TRY_LOCK).await? {
-        on_wait();
-        connection.batch_execute(LOCK).await.map_err(|error| MigrationError(error.into()))?;
+        on_wait(MigrationWait::OtherMigration);
+        execute(&mut connection, LOCK).await?;
     }
-    let mut harness = AsyncMigrationHarness::new(connection);
-    let versions = harness.run_pending_migrations(MIGRATIONS).map_err(MigrationError)?;
-    Ok(versions.iter().map(ToString::to_string).collect())
+    execute(&mut connection, SET_LOCK_TIMEOUT).await?;
+    let (mut names, mut attempt, mut reported) = (Vec::new(), 1, String::new());
+    loop {
+        let began = Instant::now();
+        let mut harness = AsyncMigrationHarness::new(connection);
+        let done = run_pending(&mut harness, &mut names);
+        connection = harness.into_inner();
+        let Err(error) = done else { return Ok(names) };
+        // diesel hides the SQLSTATE, and the message may be in any language. A failure that comes
+        // sooner, or while nobody holds a lock for as long, has another cause.
+        let holders = match began.elapsed() {
+            elapsed if elapsed < LOCK_TIMEOUT => None,
+            _ => lock_holders(&mut connection, LOCK_TIMEOUT).await.ok().flatten(),
+        };
+        let Some(holders) = holders else { return Err(MigrationError::Failed(error)) };
+        if attempt == ATTEMPTS {
+            return Err(MigrationError::Locked(holders));
+        }
+        if holders != reported {
+            on_wait(MigrationWait::Locks(holders.clone()));
+            reported = holders;
+        }
+        attempt += 1;
+        execute(&mut connection, PAUSE).await?;
+    }
+}
+
+/// Runs the pending migrations, and adds the name of each that is done.
+fn run_pending(
+    harness: &mut AsyncMigrationHarness<AsyncPgConnection>,
+    names: &mut Vec<String>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    for migration in harness.pending_migrations(MIGRATIONS)? {
+        names.push(harness.run_migration(&migration)?.to_string());
+    }
+    Ok(())
+}
+
+async fn execute(connection: &mut AsyncPgConnection, statements: &str) -> Result<(), MigrationError> {
+    connection.batch_execute(statements).await.map_err(failed)
+}
+
+fn failed(error: diesel::result::Error) -> MigrationError {
+    MigrationError::Failed(error.into())
 }
 
 /// Returns the names of the migrations that the database lacks. Only reads: the engine need not be
@@ -55,12 +125,11 @@ pub async fn pending_migrations(mut connection: AsyncPgConnection) -> Result<Vec
         #[diesel(sql_type = Text)]
         version: String,
     }
-    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrationError)?;
-    let wrap = |error: diesel::result::Error| MigrationError(error.into());
+    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrationError::Failed)?;
     let exists = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS answer";
     let ran: Vec<Version> = if is_true(&mut connection, exists).await? {
         let query = sql_query("SELECT version FROM __diesel_schema_migrations");
-        query.load(&mut connection).await.map_err(wrap)?
+        query.load(&mut connection).await.map_err(failed)?
     } else {
         Vec::new()
     };
@@ -81,7 +150,7 @@ pub async fn grant_roles(connection: &mut AsyncPgConnection) -> Result<bool, Mig
     // Without the lock, two processes that grant the same right at the same time fail. PostgreSQL
     // executes the batch in one transaction, whose end releases the lock.
     let batch = format!("SELECT pg_advisory_xact_lock(hashtext('thicket.roles'));\n{ROLES}");
-    connection.batch_execute(&batch).await.map_err(|error| MigrationError(error.into()))?;
+    execute(connection, &batch).await?;
     let question = "SELECT NOT has_function_privilege('thicket_reader', 'pg_advisory_lock(bigint)', 'EXECUTE')
                        AND NOT has_function_privilege('thicket_reader', 'lo_creat(integer)', 'EXECUTE') AS answer";
     is_true(connection, question).await
@@ -96,12 +165,12 @@ pub async fn create_engine_login(
 ) -> Result<(), MigrationError> {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !(is_plain(name) && is_plain(password)) {
-        return Err(MigrationError(
+        return Err(MigrationError::Failed(
             "a name or a password has other characters than letters and digits".into(),
         ));
     }
     let statement = format!("CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE thicket_engine");
-    connection.batch_execute(&statement).await.map_err(|error| MigrationError(error.into()))
+    execute(connection, &statement).await
 }
 
 async fn is_true(connection: &mut AsyncPgConnection, question: &str) -> Result<bool, MigrationError> {
@@ -111,5 +180,5 @@ async fn is_true(connection: &mut AsyncPgConnection, question: &str) -> Result<b
         answer: bool,
     }
     let row: Result<Row, _> = sql_query(question).get_result(connection).await;
-    row.map(|row| row.answer).map_err(|error| MigrationError(error.into()))
+    row.map(|row| row.answer).map_err(failed)
 }

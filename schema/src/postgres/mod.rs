@@ -3,12 +3,14 @@
 //! `schema/migrations` creates the tables and documents their columns. Each file in `tables` has
 //! the columns of a table and the struct that every crate uses for its rows.
 
+mod lock_holders;
 mod migrations;
 mod tables;
 mod timestamp;
 
 pub use migrations::{
-    MigrationError, create_engine_login, grant_roles, migrate, migrate_and_report_wait, pending_migrations,
+    MigrationError, MigrationWait, create_engine_login, grant_roles, migrate, migrate_and_report_wait,
+    pending_migrations,
 };
 pub use tables::anomalies::{AnomalyRow, anomalies};
 pub use tables::dead_letters::{DeadLetterRow, dead_letters};
