@@ -8,6 +8,13 @@ JOIN sensors s ON s.id = a.sensor
 CROSS JOIN LATERAL unnest(a.fields, a.contributions, a.actual, a.expected, a.low, a.high, a.counters)
     AS c (field, share, actual, expected, low, high, is_counter);
 
+-- The view has lost the rights of the one that it replaces.
+DO $$ BEGIN
+    IF to_regrole('thicket_reader') IS NOT NULL THEN
+        GRANT SELECT ON anomaly_causes TO thicket_reader;
+    END IF;
+END $$;
+
 CREATE OR REPLACE VIEW anomaly_events AS
 SELECT s.name AS sensor, a.started, a.ended, a.peak_at, a.peak_score, a.peak_grade, a.readings,
        (SELECT c.field FROM unnest(a.fields, a.contributions) AS c (field, share) ORDER BY c.share DESC, c.field LIMIT 1) AS main_field,

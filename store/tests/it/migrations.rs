@@ -67,3 +67,19 @@ async fn commits_pass_a_migration_that_waits_for_a_reader() {
     reader.batch_execute("COMMIT").await.unwrap();
     assert_eq!(migration.await.unwrap().unwrap(), ["20261128000001"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_keep_their_rights_when_a_migration_is_undone_and_run_again() {
+    let server = PostgresServer::start().await;
+    assert!(grant_roles(&mut server.connect().await).await.unwrap());
+    let rights = "SELECT format('%s %s %s', grantee, privilege_type, table_name)
+        FROM information_schema.role_table_grants
+        WHERE grantee IN ('thicket_engine', 'thicket_reader') ORDER BY 1";
+    let granted = server.texts(rights).await;
+    assert!(granted.iter().any(|right| right == "thicket_reader SELECT anomaly_causes"), "{granted:?}");
+    server.execute(DOWN).await;
+    server.execute(FORGET).await;
+    assert_eq!(server.texts(rights).await, granted);
+    assert_eq!(migrate(server.connect().await).await.unwrap().len(), 1);
+    assert_eq!(server.texts(rights).await, granted);
+}
