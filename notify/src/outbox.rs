@@ -72,12 +72,13 @@ async fn count(
     shared: &Shared,
     connection: &mut thicket_store::postgres::PostgresConnection,
 ) -> Result<(), QueryError> {
-    for backlog in route_backlogs(connection).await? {
-        if shared.routes.iter().any(|route| route.config.name == backlog.route) {
-            let label = [backlog.route.as_str()];
-            shared.metrics.notifications.notifications_waiting.with_label_values(&label).set(backlog.waiting);
-            shared.metrics.notifications.notification_lag_seconds.with_label_values(&label).set(backlog.lag);
-        }
+    let routes: Vec<(String, Duration)> =
+        shared.routes.iter().map(|route| (route.config.name.clone(), route.config.group_interval)).collect();
+    let metrics = &shared.metrics.notifications;
+    for backlog in route_backlogs(connection, &routes).await? {
+        let label = [backlog.route.as_str()];
+        metrics.notifications_waiting.with_label_values(&label).set(backlog.waiting);
+        metrics.notification_lag_seconds.with_label_values(&label).set(backlog.lag);
     }
     Ok(())
 }

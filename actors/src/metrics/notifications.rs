@@ -10,7 +10,8 @@ use super::registrar::{MetricsError, Registrar};
 pub struct NotificationMetrics {
     /// Notifications that wait or are being sent, of the whole deployment.
     pub notifications_waiting: IntGaugeVec,
-    /// How long the oldest of them could have been sent; 0 if there is none.
+    /// How long the oldest of them could have been sent; 0 if there is none. The time that
+    /// `group_interval` lets them wait does not count.
     pub notification_lag_seconds: GaugeVec,
     /// Notifications that the receiver has accepted.
     pub notifications_sent: IntCounterVec,

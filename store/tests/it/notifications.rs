@@ -7,7 +7,7 @@ use thicket_store::postgres::{
     CommitBatch, DeliveryChange, DeliveryState, GroupRules, HeldCursor, NotificationKind, RouteHold,
     StoredNotification, WriteSession, announced_states, change_deliveries, check_deployment, claim,
     compose_message, distribute, held_deliveries, hold_route, message_events, message_to_send, postgres_pool,
-    purge_notifications, register_routes, sent_message,
+    purge_notifications, register_routes, route_backlogs, sent_message,
 };
 
 use crate::support::PostgresServer;
@@ -274,4 +274,46 @@ async fn a_storm_of_a_site_is_one_message_after_group_wait_and_the_next_after_gr
     let message = message_to_send(connection, "a").await.unwrap().unwrap();
     let events = message_events(connection, message.id).await.unwrap();
     assert_eq!((message.site.as_str(), events.len()), ("site-1", 20));
+}
+
+/// Returns how many deliveries wait for route a, and for how many whole minutes.
+async fn backlog(server: &PostgresServer, interval: Duration) -> (i64, i64) {
+    let routes = [("a".to_owned(), interval)];
+    let backlogs = route_backlogs(&mut server.connect().await, &routes).await.unwrap();
+    assert_eq!((backlogs.len(), backlogs[0].route.as_str()), (1, "a"));
+    (backlogs[0].waiting, (backlogs[0].lag / 60.0) as i64)
+}
+
+/// The route is not late while its own `group_interval` keeps it from sending.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_of_a_route_begins_when_it_may_send() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let server = start(&["a"]).await;
+    assert_eq!(backlog(&server, HOUR).await, (0, 0));
+    storm(&server, "site-1", 1..=3, 1_000).await;
+    release(&server, Duration::ZERO).await;
+    storm(&server, "site-2", 4..=4, 1_000).await;
+    release(&server, HOUR).await;
+    let waits = |minutes: u64| {
+        format!(
+            "UPDATE notification_deliveries SET due = now() - interval '{minutes} minutes' WHERE sensor = 2"
+        )
+    };
+    server.execute(&waits(50)).await;
+    assert_eq!(backlog(&server, HOUR).await, (4, 50), "nothing was sent before");
+    let settled = |state: &str, minutes: u64| {
+        format!(
+            "INSERT INTO notification_messages (route, site, key, state, changed)
+             VALUES ('a', 'site-1', '{state}', '{state}', now() - interval '{minutes} minutes')"
+        )
+    };
+    server.execute(&settled("sent", 70)).await;
+    assert_eq!(backlog(&server, HOUR).await, (4, 10));
+    assert_eq!(backlog(&server, HOUR / 12).await, (4, 50));
+    server.execute(&settled("failed", 20)).await;
+    assert_eq!(backlog(&server, HOUR).await, (4, 0));
+    // A message that the receiver does not accept holds up those after it.
+    server.execute(&settled("sending", 1)).await;
+    server.execute("UPDATE notification_messages SET changed = changed - interval '1 hour'").await;
+    assert_eq!(backlog(&server, HOUR).await, (4, 20));
 }

@@ -88,15 +88,27 @@ pub struct RouteBacklog {
     pub lag: f64,
 }
 
-/// Returns what waits for each route that has ever been used.
-pub async fn route_backlogs(connection: &mut AsyncPgConnection) -> QueryResult<Vec<RouteBacklog>> {
+/// Returns what waits for each of these routes, which come with the least time between two messages
+/// about one site. Within this time after a message, the notifications of its site could not have
+/// been sent.
+pub async fn route_backlogs(
+    connection: &mut AsyncPgConnection,
+    routes: &[(String, Duration)],
+) -> QueryResult<Vec<RouteBacklog>> {
+    let (names, intervals): (Vec<&str>, Vec<f64>) =
+        routes.iter().map(|(route, interval)| (route.as_str(), interval.as_secs_f64())).unzip();
     sql_query(
-        "SELECT r.route, count(d.route) AS waiting,
-                greatest(coalesce(extract(epoch FROM now() - min(d.due)), 0), 0)::float8 AS lag
-         FROM notification_routes r
-         LEFT JOIN notification_deliveries d ON d.route = r.route AND d.state IN ('waiting', 'sending')
-         WHERE r.route <> '' GROUP BY r.route",
+        "SELECT r.route, coalesce(sum(w.deliveries), 0)::bigint AS waiting,
+                greatest(coalesce(extract(epoch FROM now() - min(greatest(w.due, m.settled + r.seconds * interval '1 second'))), 0), 0)::float8 AS lag
+         FROM unnest($1, $2) AS r (route, seconds)
+         LEFT JOIN LATERAL (SELECT d.site, count(*) AS deliveries, min(d.due) AS due FROM notification_deliveries d
+                            WHERE d.route = r.route AND d.state IN ('waiting', 'sending') GROUP BY d.site) w ON true
+         LEFT JOIN LATERAL (SELECT max(m.changed) AS settled FROM notification_messages m
+                            WHERE m.route = r.route AND m.site = w.site AND m.state <> 'sending') m ON true
+         GROUP BY r.route",
     )
+    .bind::<Array<Text>, _>(names)
+    .bind::<Array<Double>, _>(intervals)
     .load(connection)
     .await
 }
