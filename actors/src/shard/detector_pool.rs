@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prometheus::IntCounter;
 use thicket_detector::{FieldReport, NamedConfig};
 use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorId, SensorName, Timestamp};
 use thicket_store::postgres::QuarantineReason;
@@ -97,6 +98,9 @@ pub(super) struct DetectorPool {
     /// of the old shape. The next commit ends the events that were open then.
     reshaped: RefCell<BTreeMap<PartitionId, BTreeMap<SensorId, Timestamp>>>,
     checkpoint_credits: CreditPool,
+    /// Restarts of detectors. There from the start: Prometheus sees a count only if it has seen the
+    /// counter before.
+    restarts: IntCounter,
 }
 
 impl DetectorPool {
@@ -104,6 +108,7 @@ impl DetectorPool {
         let part = context.options.bounds.memory / CHECKPOINT_PART / 1_024;
         let checkpoint_kib = u32::try_from(part).unwrap_or(u32::MAX).min(CHECKPOINT_KIB);
         Self {
+            restarts: context.metrics.actor_restarts.with_label_values(&["detector"]),
             context,
             partitions,
             cache: RefCell::default(),
@@ -141,7 +146,7 @@ impl DetectorPool {
             actor: "detector",
             intensity: Intensity::new(DETECTOR_RESTARTS, DETECTOR_RESTARTS_WITHIN),
             exit: self.context.peers.exit.clone(),
-            restarts: self.context.metrics.actor_restarts.with_label_values(&["detector"]),
+            restarts: self.restarts.clone(),
         };
         CachedDetector {
             sensor: sensor.clone(),

@@ -310,3 +310,24 @@ async fn a_request_whose_body_never_ends_is_ended() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
+
+/// Prometheus counts the first restart of an actor only if it has seen the counter before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_restarts_of_every_actor_are_counted_from_zero() {
+    let env = start(TestEnv::config()).await;
+    let engine = env.engine().await;
+    let metrics = engine.get("/metrics").await.body;
+    for actor in [
+        "mqtt_ingress",
+        "queue_writer",
+        "shard",
+        "detector",
+        "postgres_writer",
+        "checkpointer",
+        "partition_keeper",
+        "notifier",
+    ] {
+        let line = format!("thicket_actor_restarts_total{{actor=\"{actor}\"}} 0");
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+}
