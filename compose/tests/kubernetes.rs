@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const BASE: &str = "kubernetes/base";
 const AUTOSCALING: &str = "kubernetes/autoscaling";
 const MIGRATE: &str = "kubernetes/migrate.yaml";
+/// Names the configuration file.
+const CONFIG: &str = "THICKET_CONFIG";
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -125,7 +127,11 @@ fn every_setting_exists_and_every_secret_is_mounted() {
             })
             .collect();
         for variable in container["env"].as_array().unwrap() {
-            let name = variable["name"].as_str().unwrap().strip_prefix("THICKET__").unwrap();
+            let name = variable["name"].as_str().unwrap();
+            if name == CONFIG {
+                continue;
+            }
+            let name = name.strip_prefix("THICKET__").unwrap();
             let key = name.replace("__", ".").to_lowercase();
             let of_file = key.strip_suffix("_file").unwrap_or(&key);
             assert!(is_key(&reference, of_file), "{key} is no setting");
@@ -147,6 +153,44 @@ fn every_setting_exists_and_every_secret_is_mounted() {
         } else if let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
             assert!(is_key(&reference, &format!("{section}.{name}")), "{section}.{name} is no setting");
         }
+    }
+}
+
+/// `kubectl exec` runs commands beside the engine. They have its environment, and not its arguments.
+#[test]
+fn every_command_in_the_pod_reads_the_configuration_of_the_engine() {
+    let deployment = manifests(BASE).remove("Deployment").unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["args"], json!(["thicket", "run"]));
+    let of_name = |list: &Value, name: &str| {
+        list.as_array().unwrap().iter().find(|item| item["name"] == name).unwrap().clone()
+    };
+    let file = of_name(&container["env"], CONFIG)["value"].take();
+    let mount = of_name(&container["volumeMounts"], "configuration")["mountPath"].take();
+    let map = &yaml(&format!("{BASE}/kustomization.yaml"))["configMapGenerator"][0];
+    assert_eq!(of_name(&pod["volumes"], "configuration")["configMap"]["name"], map["name"]);
+    let (mount, name) = (mount.as_str().unwrap(), map["files"][0].as_str().unwrap());
+    assert_eq!(file, format!("{mount}/{name}"));
+}
+
+/// Otherwise each `kubectl apply` would undo what the autoscaler has done.
+#[test]
+fn the_autoscaler_alone_decides_how_many_engines_run() {
+    let patches = &yaml(&format!("{AUTOSCALING}/kustomization.yaml"))["patches"];
+    let scaled = &manifests_of_autoscaling()["spec"]["scaleTargetRef"];
+    assert_eq!(patches[0]["target"], json!({"kind": scaled["kind"], "name": scaled["name"]}));
+    let patch: Value = serde_saphyr::from_str(patches[0]["patch"].as_str().unwrap()).unwrap();
+    assert_eq!(patch, json!([{"op": "remove", "path": "/spec/replicas"}]));
+    for (folder, has_number) in [(BASE, true), (AUTOSCALING, false)] {
+        let Ok(built) = Command::new("kubectl").arg("kustomize").arg(path(folder)).output() else {
+            skipped("the number of engines that kustomize builds: kubectl is not installed");
+            return;
+        };
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let built = String::from_utf8(built.stdout).unwrap();
+        assert!(built.contains("kind: Deployment"), "{built}");
+        assert_eq!(built.lines().any(|line| line.starts_with("  replicas:")), has_number, "{built}");
     }
 }
 
