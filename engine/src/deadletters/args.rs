@@ -40,6 +40,9 @@ pub(crate) enum DeadletterCommand {
         /// Give the readings the time at which the message first arrived instead of their own time.
         #[arg(long)]
         at_arrival: bool,
+        /// Publish to this broker only: its `mqtt.name`, or host and port as the log shows them.
+        #[arg(long, value_name = "NAME")]
+        broker: Option<String>,
         /// Only show what would be published, and whether the engine would accept it.
         #[arg(long)]
         dry_run: bool,
@@ -67,7 +70,9 @@ limits, mqtt.max_age) or in the tables (a conflicting reading). A message that s
 A message without a time gets the time at which it first arrived, so that a dead letter that is replayed twice is stored once. \
 With --at-arrival, a message with a time gets it too: for readings that were refused because the clock of the device was wrong. \
 A dead letter that was made of a decoded reading is published to the topic that the first matching template of mqtt.templates gives for \
-its sensor. A dead letter whose payload was too long to be kept whole cannot be replayed.";
+its sensor. It is refused if the engine would not read the same reading from that message, as with mqtt.sensor or mqtt.root. \
+It is not known from which broker a dead letter came: if several of them receive its topic, name one with --broker. \
+A dead letter whose payload was too long to be kept whole cannot be replayed.";
 
 const REPLAY_EXAMPLES: &str = "Examples:
   thicket deadletter replay 07/1795345200000-5/0

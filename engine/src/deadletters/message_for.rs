@@ -3,84 +3,31 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use thicket_actors::source::filter_receives;
-use thicket_codecs::timestamp::parse_rfc3339;
-use thicket_codecs::{Format, NoTopicError, PayloadDecoder, TopicTemplates};
+use thicket_actors::source::{MessageDecoder, filter_receives};
 use thicket_schema::postgres::DeadLetterRow;
-use thicket_schema::{DeadLetter, Reason, SensorName, SensorNameError, Timestamp};
+use thicket_schema::{DeadLetter, Reason, Timestamp};
 
 use super::at_arrival::without_time;
+use super::letter_reading::LetterReading;
+use super::message::{Message, Refusal};
+use super::rules::{BrokerRules, Rules};
 
-/// A message as a device would publish it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
+/// When a dead letter is replayed, and with which time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplayTime {
+    /// Whether readings get the time at which they first arrived instead of their own.
+    pub(super) at_arrival: bool,
+    /// Now.
+    pub(super) now: Timestamp,
 }
 
-/// The part of a subscription that decides what is published.
-#[derive(Debug)]
-pub(super) struct Rules {
-    /// The index of the broker.
-    pub(super) broker: usize,
-    /// Templates that give a sensor its topic.
-    pub(super) templates: TopicTemplates,
-    /// Topic filters that the engine subscribes to.
-    pub(super) subscribed: Vec<String>,
-    /// Names of the members of a payload that hold its time.
-    pub(super) timestamp_keys: Vec<String>,
-    /// Format of the payloads.
-    pub(super) format: Format,
-    /// Decodes payloads as the engine does.
-    pub(super) payloads: PayloadDecoder,
-}
-
-/// Why a dead letter cannot be replayed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("it was replayed before, at {0}; pass --again to replay it again")]
-    Replayed(String),
-    #[error("its payload was cut: {kept} of {bytes} bytes were kept; let the device send it again")]
-    Cut { kept: usize, bytes: i64 },
-    #[error("its topic was cut to {0} bytes; let the device send it again")]
-    TopicCut(usize),
-    #[error("it is a log entry that cannot be decoded, not a message")]
-    NoMessage,
-    #[error("it was made of a reading and does not hold the time of the reading")]
-    NoTime,
-    #[error("its time cannot be replaced: --at-arrival replaces the time of JSON alone")]
-    TimeStays,
-    #[error("mqtt.timestamp_keys has no name that is free for its time")]
-    NoTimestampKey,
-    #[error("it was made of a reading, and {0}")]
-    NoTopic(#[from] NoTopicError),
-    #[error("it was made of a reading, and {0}")]
-    NoSensor(#[from] SensorNameError),
-    #[error("nothing in mqtt.topics receives {0}, so the broker would drop it")]
-    NotSubscribed(String),
-}
-
-/// Returns the message to publish for a dead letter, whether or not it was replayed before, and the
-/// index of the broker. The first subscription that can receive the message counts. If `at_arrival`
-/// is set, its readings get the time at which it first arrived instead of their own.
-pub(super) fn message_for(
+/// Returns the broker and the message to publish for a dead letter, whether or not it was replayed
+/// before. Refuses it if several brokers receive it: it is not known from which one it came.
+pub(super) fn message_for<'b>(
     letter: &DeadLetterRow,
-    rules: &[Rules],
-    at_arrival: bool,
-) -> Result<(usize, Message), Refusal> {
-    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
-    for rules in rules {
-        match message_by(letter, rules, at_arrival) {
-            Ok(message) => return Ok((rules.broker, message)),
-            // Another subscription may still receive it.
-            Err(Refusal::NotSubscribed(_)) => {}
-            Err(other) => refusal = other,
-        }
-    }
-    Err(refusal)
-}
-
-fn message_by(letter: &DeadLetterRow, rules: &Rules, at_arrival: bool) -> Result<Message, Refusal> {
+    brokers: &'b [BrokerRules],
+    time: ReplayTime,
+) -> Result<(&'b BrokerRules, Message), Refusal> {
     if letter.reason == Reason::BadEntry.as_str() {
         return Err(Refusal::NoMessage);
     }
@@ -92,26 +39,73 @@ fn message_by(letter: &DeadLetterRow, rules: &Rules, at_arrival: bool) -> Result
     if letter.topic.len() > DeadLetter::MAX_TOPIC_BYTES - 4 {
         return Err(Refusal::TopicCut(letter.topic.len()));
     }
-    let message = if letter.of_reading {
-        // Its topic is the name of the sensor.
-        let topic = rules.templates.topic(&SensorName::new(&letter.topic)?)?;
-        let mut payload = payload_of_reading(&letter.payload, rules)?;
-        if at_arrival {
-            payload = at_time(&payload, letter.received, rules)?;
+    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
+    let (mut receiving, mut messages) = (Vec::new(), Vec::new());
+    for broker in brokers {
+        match message_at(letter, broker, time) {
+            Ok(message) => messages.push((broker, message)),
+            Err(Refusal::NotSubscribed(_)) => continue,
+            Err(other) => refusal = other,
         }
-        Message { topic, payload }
-    } else {
-        let payload = if at_arrival {
-            at_time(&letter.payload, letter.received, rules)?
-        } else {
-            with_time(&letter.payload, letter.received, rules)?
-        };
-        Message { topic: letter.topic.clone(), payload }
-    };
-    if !rules.subscribed.iter().any(|filter| filter_receives(filter, &message.topic)) {
-        return Err(Refusal::NotSubscribed(message.topic));
+        receiving.push(broker);
     }
-    Ok(message)
+    // A message is received by every broker with its topic, a reading only where it can be read.
+    if letter.of_reading {
+        receiving = messages.iter().map(|&(broker, _)| broker).collect();
+    }
+    if receiving.len() > 1 {
+        let brokers: Vec<&str> = receiving.iter().map(|broker| broker.name.as_str()).collect();
+        return Err(Refusal::SeveralBrokers { topic: letter.topic.clone(), brokers: brokers.join(", ") });
+    }
+    messages.pop().ok_or(refusal)
+}
+
+/// Returns the message for a broker. The first subscription that can receive it counts.
+fn message_at(letter: &DeadLetterRow, broker: &BrokerRules, time: ReplayTime) -> Result<Message, Refusal> {
+    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
+    for rules in &broker.subscriptions {
+        match message_by(letter, rules, &broker.decoder, time) {
+            Ok(message) => return Ok(message),
+            // Another subscription may still receive it.
+            Err(Refusal::NotSubscribed(_)) => {}
+            Err(other) => refusal = other,
+        }
+    }
+    Err(refusal)
+}
+
+fn message_by(
+    letter: &DeadLetterRow,
+    rules: &Rules,
+    decoder: &MessageDecoder,
+    ReplayTime { at_arrival, now }: ReplayTime,
+) -> Result<Message, Refusal> {
+    let is_subscribed = |topic: &str| rules.subscribed.iter().any(|filter| filter_receives(filter, topic));
+    if letter.of_reading {
+        let reading = LetterReading::of(letter)?;
+        let topic = rules.templates.topic(&reading.sensor)?;
+        if !is_subscribed(&topic) {
+            return Err(Refusal::NotSubscribed(topic));
+        }
+        let payload = reading.payload(&rules.timestamp_keys)?;
+        let (payload, ts) = if at_arrival {
+            (at_time(&payload, letter.received, rules)?, letter.received)
+        } else {
+            (payload, reading.ts)
+        };
+        let message = Message { topic, payload };
+        reading.check(&message, ts, decoder, now)?;
+        return Ok(message);
+    }
+    if !is_subscribed(&letter.topic) {
+        return Err(Refusal::NotSubscribed(letter.topic.clone()));
+    }
+    let payload = if at_arrival {
+        at_time(&letter.payload, letter.received, rules)?
+    } else {
+        with_time(&letter.payload, letter.received, rules)?
+    };
+    Ok(Message { topic: letter.topic.clone(), payload })
 }
 
 /// Returns a JSON payload whose readings have the time of their arrival instead of their own.
@@ -126,29 +120,6 @@ fn at_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>
 }
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;
-
-/// Returns the payload of a decoded reading, with its time under a name that the engine knows.
-fn payload_of_reading(payload: &[u8], rules: &Rules) -> Result<Vec<u8>, Refusal> {
-    let members: Members<'_> = serde_json::from_slice(payload).map_err(|_| Refusal::NoTime)?;
-    let is_time = |name: &&str| {
-        let text = members.get(*name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
-        text.is_some_and(|text| parse_rfc3339(&text).is_ok())
-    };
-    let name = DeadLetter::TIME_NAMES.into_iter().find(is_time).ok_or(Refusal::NoTime)?;
-    if rules.timestamp_keys.iter().any(|key| key == name) {
-        return Ok(payload.to_vec());
-    }
-    let mut free = rules.timestamp_keys.iter().filter(|key| !members.contains_key(*key));
-    let key = free.next().ok_or(Refusal::NoTimestampKey)?;
-    let renamed: Vec<String> = members
-        .iter()
-        .map(|(member, value)| {
-            let member = if member == name { key } else { member };
-            format!("{}:{}", serde_json::Value::from(member.as_str()), value.get())
-        })
-        .collect();
-    Ok(format!("{{{}}}", renamed.join(",")).into_bytes())
-}
 
 /// Returns the payload of a message; each reading without a time gets the time of its arrival.
 /// Numbers keep all their digits. A payload that is not a reading stays as it is.

@@ -2,7 +2,8 @@
 //!
 //! - `args`: the command line. `print`: dead letters for people and as JSON. `cause_place`: where in a
 //!   payload the cause is.
-//! - `message_for`: what is published for a dead letter; `at_arrival`: without its own time.
+//! - `message_for`: what is published for a dead letter, by the `rules` of its broker; `at_arrival`:
+//!   without its own time; `letter_reading`: for one that was made of a reading. `message`: the message.
 //! - `republish`: publishes it over MQTT. `replay`: both, and marks it as replayed.
 //! - `discard`: deletes dead letters.
 
@@ -10,10 +11,13 @@ pub(crate) mod args;
 mod at_arrival;
 mod cause_place;
 mod discard;
+mod letter_reading;
+mod message;
 mod message_for;
 mod print;
 mod replay;
 mod republish;
+mod rules;
 
 use std::process::ExitCode;
 
@@ -46,13 +50,13 @@ pub(crate) async fn deadletter(config: &Config, command: DeadletterCommand) -> a
             let keys = keys_of(&select(postgres, &selection.into()).await?);
             show(postgres, &keys, format).await?;
         }
-        DeadletterCommand::Replay { selection, again, at_arrival, dry_run, format } => {
+        DeadletterCommand::Replay { selection, again, at_arrival, broker, dry_run, format } => {
             let selection = selection.into();
             let mut selected = select(postgres, &selection).await?;
             // A named key that was replayed before is refused. A filter means dead letters that
             // wait.
             selected.retain(|letter| again || !letter.was_replayed || !selection.keys.is_empty());
-            let options = ReplayOptions { again, at_arrival, dry_run };
+            let options = ReplayOptions { broker, again, at_arrival, dry_run };
             return replay::replay(config, postgres, &keys_of(&selected), options, format).await;
         }
         DeadletterCommand::Drop { selection, yes, format } => {

@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use chrono::Utc;
 use serde::Serialize;
 use thicket_actors::source::{DecodeMessage, MessageDecoder};
-use thicket_codecs::{PayloadDecoder, PayloadLimits};
-use thicket_schema::Item;
 use thicket_schema::postgres::DeadLetterRow;
+use thicket_schema::{Item, Timestamp};
 use thicket_store::postgres::{
     DeadLetterKey, PostgresConnection, dead_letters_by_key, mark_replayed, present_name,
 };
 
-use super::message_for::{Message, Refusal, Rules, message_for};
+use super::message::{Message, Refusal};
+use super::message_for::{ReplayTime, message_for};
 use super::republish::{AT_ONCE, Republishers};
-use crate::brokers::decode_options;
+use super::rules::BrokerRules;
 use crate::config::Config;
 use crate::format::count;
 use crate::output::Format;
@@ -23,8 +23,10 @@ use crate::terminal::{on_one_line, outln, write_json};
 use crate::time_arg;
 
 /// How to replay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ReplayOptions {
+    /// The broker to publish to; `None` for the one that receives the topic.
+    pub(super) broker: Option<String>,
     /// Whether to replay dead letters that have been replayed before.
     pub(super) again: bool,
     /// Whether readings get the time at which they first arrived instead of their own.
@@ -33,8 +35,8 @@ pub(super) struct ReplayOptions {
     pub(super) dry_run: bool,
 }
 
-/// The message of a dead letter with the index of its broker.
-type Decision = Result<(usize, Message), Refusal>;
+/// The message of a dead letter with its broker.
+type Decision<'b> = Result<(&'b BrokerRules, Message), Refusal>;
 
 /// The outcome of one dead letter.
 #[derive(Debug, Serialize)]
@@ -56,8 +58,7 @@ pub(super) async fn replay(
     options: ReplayOptions,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
-    let rules = rules_of(config)?;
-    let decoder = MessageDecoder::new(decode_options(config)?);
+    let brokers = brokers_of(config, options.broker.as_deref())?;
     let mut republishers = Republishers::new(config);
     let mut results = Vec::with_capacity(keys.len());
     for page in keys.chunks(AT_ONCE) {
@@ -68,13 +69,16 @@ pub(super) async fn replay(
         let decided: Vec<(DeadLetterRow, Decision)> = letters
             .into_iter()
             .map(|letter| {
-                let message = decide(&letter, &rules, options);
+                let message = decide(&letter, &brokers, &options);
                 (letter, message)
             })
             .collect();
         if !options.dry_run {
-            let messages: Vec<&(usize, Message)> =
-                decided.iter().filter_map(|(_, message)| message.as_ref().ok()).collect();
+            let messages: Vec<(usize, &Message)> = decided
+                .iter()
+                .filter_map(|(_, message)| message.as_ref().ok())
+                .map(|(broker, message)| (broker.index, message))
+                .collect();
             republishers.publish(&messages).await?;
             let published: Vec<DeadLetterKey> = decided
                 .iter()
@@ -86,9 +90,9 @@ pub(super) async fn replay(
                 .context("the dead letters are published, but not marked as replayed")?;
         }
         for (letter, message) in decided {
-            let result = result_of(&letter, message.map(|(_, message)| message), options, &decoder);
+            let result = result_of(&letter, message, &options);
             if !format.json {
-                print_result(&result, options);
+                print_result(&result, &options);
             }
             results.push(result);
         }
@@ -104,49 +108,39 @@ pub(super) async fn replay(
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn rules_of(config: &Config) -> anyhow::Result<Vec<Rules>> {
-    let mut rules = Vec::new();
-    for (broker, mqtt) in config.mqtt.iter().enumerate() {
-        for subscription in mqtt.subscriptions()? {
-            // A payload may be longer than the limit now, because its time was added.
-            let limits = PayloadLimits { max_bytes: usize::MAX, ..subscription.payload_limits() };
-            rules.push(Rules {
-                broker,
-                templates: subscription.topic_templates()?,
-                payloads: PayloadDecoder::new(limits, subscription.timestamp_keys.clone())
-                    .with_rules(subscription.payload_rules()?),
-                format: subscription.format,
-                subscribed: subscription.topics,
-                timestamp_keys: subscription.timestamp_keys,
-            });
-        }
+/// Returns the brokers to which messages may be published: all of them, or those with a name.
+fn brokers_of(config: &Config, name: Option<&str>) -> anyhow::Result<Vec<BrokerRules>> {
+    let mut brokers = BrokerRules::of(config)?;
+    let Some(name) = name else { return Ok(brokers) };
+    let names: Vec<String> = brokers.iter().map(|broker| broker.name.clone()).collect();
+    brokers.retain(|broker| broker.name == name);
+    if brokers.is_empty() {
+        bail!("no broker is called {name}; mqtt has {}", names.join(", "));
     }
-    Ok(rules)
+    Ok(brokers)
 }
 
-fn decide(letter: &DeadLetterRow, rules: &[Rules], options: ReplayOptions) -> Decision {
+fn decide<'b>(letter: &DeadLetterRow, brokers: &'b [BrokerRules], options: &ReplayOptions) -> Decision<'b> {
     match letter.replayed {
         Some(replayed) if !options.again => Err(Refusal::Replayed(time_arg::show(replayed))),
-        _ => message_for(letter, rules, options.at_arrival),
+        _ => {
+            let now = Timestamp(Utc::now().timestamp_micros());
+            message_for(letter, brokers, ReplayTime { at_arrival: options.at_arrival, now })
+        }
     }
 }
 
-fn result_of(
-    letter: &DeadLetterRow,
-    message: Result<Message, Refusal>,
-    options: ReplayOptions,
-    decoder: &MessageDecoder,
-) -> ReplayResult {
+fn result_of(letter: &DeadLetterRow, message: Decision<'_>, options: &ReplayOptions) -> ReplayResult {
     let key = DeadLetterKey::of(letter).to_string();
     match message {
         Err(refusal) => {
             let detail = Some(refusal.to_string());
             ReplayResult { key, outcome: "refused", topic: None, payload: None, detail }
         }
-        Ok(message) => ReplayResult {
+        Ok((broker, message)) => ReplayResult {
             key,
             outcome: if options.dry_run { "would_be_replayed" } else { "replayed" },
-            detail: next_failure(&message, decoder),
+            detail: next_failure(&message, &broker.decoder),
             payload: Some(String::from_utf8_lossy(&message.payload).into_owned()),
             topic: Some(message.topic),
         },
@@ -167,7 +161,7 @@ fn next_failure(message: &Message, decoder: &MessageDecoder) -> Option<String> {
     })
 }
 
-fn print_result(result: &ReplayResult, options: ReplayOptions) {
+fn print_result(result: &ReplayResult, options: &ReplayOptions) {
     let ReplayResult { key, topic, payload, detail, .. } = result;
     let detail = on_one_line(detail.as_deref().unwrap_or_default());
     match (topic, payload) {

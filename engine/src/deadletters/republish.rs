@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use thicket_actors::mqtt::{self, Client, Event, EventLoop, Qos, Version};
 
-use super::message_for::Message;
+use super::message::Message;
 use crate::brokers::client_options;
 use crate::config::{BrokerConfig, Config};
 use crate::terminal::errln;
@@ -30,10 +30,10 @@ impl<'c> Republishers<'c> {
 
     /// Publishes at most [`AT_ONCE`] messages, each to the broker of its index, and waits until the
     /// brokers have acknowledged all of them.
-    pub(super) async fn publish(&mut self, messages: &[&(usize, Message)]) -> anyhow::Result<()> {
+    pub(super) async fn publish(&mut self, messages: &[(usize, &Message)]) -> anyhow::Result<()> {
         let mut of_brokers: BTreeMap<usize, Vec<&Message>> = BTreeMap::new();
-        for (broker, message) in messages {
-            of_brokers.entry(*broker).or_default().push(message);
+        for &(broker, message) in messages {
+            of_brokers.entry(broker).or_default().push(message);
         }
         for (broker, messages) in of_brokers {
             let republisher = match self.open.entry(broker) {

@@ -1,28 +1,29 @@
 use std::collections::BTreeMap;
 
-use thicket_codecs::{Format, PayloadLimits, TopicTemplate};
-use thicket_schema::{FieldSet, Reading};
+use thicket_schema::{FieldSet, Reading, SensorName};
 
-use super::message_by as message_for;
 use super::*;
+use crate::config::{Overrides, load};
 
 const RECEIVED: Timestamp = Timestamp(1_795_345_200_000_001);
 
-fn rules() -> Rules {
-    rules_with(&["ts", "timestamp", "time"])
+fn brokers(text: &str) -> Vec<BrokerRules> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    BrokerRules::of(&load(Some(file.path()), &Overrides::default()).unwrap().config).unwrap()
 }
 
-fn rules_with(timestamp_keys: &[&str]) -> Rules {
-    let timestamp_keys: Vec<String> = timestamp_keys.iter().map(|key| (*key).to_owned()).collect();
-    let limits = PayloadLimits { max_bytes: 65_536, max_fields: 64, max_readings: 1_000, max_depth: 8 };
-    Rules {
-        broker: 0,
-        templates: TopicTemplates(vec![TopicTemplate::parse("sensors/{sensor...}").unwrap()]),
-        subscribed: vec!["sensors/#".to_owned()],
-        format: Format::Auto,
-        payloads: PayloadDecoder::new(limits, timestamp_keys.clone()),
-        timestamp_keys,
-    }
+fn rules() -> BrokerRules {
+    brokers("").remove(0)
+}
+
+fn rules_with(timestamp_keys: &[&str]) -> BrokerRules {
+    brokers(&format!("[mqtt]\ntimestamp_keys = {timestamp_keys:?}\n")).remove(0)
+}
+
+fn message_for(letter: &DeadLetterRow, broker: &BrokerRules, at_arrival: bool) -> Result<Message, Refusal> {
+    let time = ReplayTime { at_arrival, now: RECEIVED };
+    super::message_for(letter, std::slice::from_ref(broker), time).map(|(_, message)| message)
 }
 
 fn letter(reason: Reason, topic: &str, payload: &[u8]) -> DeadLetterRow {
@@ -125,7 +126,7 @@ fn a_letter_of_a_reading_goes_to_its_sensor_s_topic_with_the_reading_s_time() {
     for reason in [Reason::TimestampConflict, Reason::Unstorable] {
         let message = message_for(&of_reading(&values, reason), &rules(), false).unwrap();
         assert_eq!(message.topic, "sensors/site-1/mic");
-        let measured = rules().payloads.decode(&message.payload).unwrap().remove(0).unwrap();
+        let measured = rules().subscriptions[0].payloads.decode(&message.payload).unwrap().remove(0).unwrap();
         assert_eq!(measured.ts, Some(RECEIVED));
         let sorted: BTreeMap<&str, f64> = values.into_iter().collect();
         let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
@@ -136,10 +137,13 @@ fn a_letter_of_a_reading_goes_to_its_sensor_s_topic_with_the_reading_s_time() {
 #[test]
 fn its_time_has_a_name_that_is_no_field_s_and_that_the_engine_knows() {
     let reading = of_reading(&[("ts", 1.0), ("x", 2.0)], Reason::TimestampConflict);
-    let message = message_for(&reading, &rules_with(&["when", "ts"]), false).unwrap();
+    let message = message_for(&reading, &rules_with(&["when"]), false).unwrap();
     let text = String::from_utf8(message.payload).unwrap();
     assert_eq!(text, r#"{"when":"2026-11-22T11:00:00.000001Z","ts":1.0,"x":2.0}"#);
     assert_eq!(message_for(&reading, &rules_with(&["ts"]), false), Err(Refusal::NoTimestampKey));
+    // Its field would be taken for a time.
+    let refusal = message_for(&reading, &rules_with(&["when", "ts"]), false).unwrap_err().to_string();
+    assert!(refusal.contains("a reading with other values, of x"), "{refusal}");
 }
 
 #[test]
@@ -169,8 +173,7 @@ fn the_wording_of_the_explanation_does_not_decide_how_a_dead_letter_is_replayed(
 
 #[test]
 fn a_sensor_that_no_template_gives_is_refused_by_name() {
-    let mut rules = rules();
-    rules.templates = TopicTemplates(vec![TopicTemplate::parse("a/{x}").unwrap()]);
+    let rules = brokers("[mqtt]\ntopics = [\"a/#\"]\ntemplates = [\"a/{x}\"]\n").remove(0);
     let refusal =
         message_for(&of_reading(&[("x", 1.0)], Reason::Unstorable), &rules, false).unwrap_err().to_string();
     assert!(refusal.contains("site-1/mic") && refusal.contains("mqtt.templates"), "{refusal}");
@@ -206,4 +209,64 @@ fn a_replay_at_arrival_replaces_the_written_time() {
     let elements = format!("[{{\"a\":1,{}}},{{\"a\":2,{}}}]", time(1), time(2));
     assert_eq!(at_arrival(r#"[{"ts":12,"a":1},{"ts":13,"a":2}]"#), Ok(elements));
     assert_eq!(at_arrival("a b=1 12"), Err(Refusal::TimeStays), "line protocol");
+}
+
+/// The dead letter of the reading `{x: 1}` of a sensor.
+fn of_sensor(sensor: &str) -> DeadLetterRow {
+    DeadLetterRow { topic: sensor.to_owned(), ..of_reading(&[("x", 1.0)], Reason::TimestampConflict) }
+}
+
+#[test]
+fn a_reading_that_no_message_gives_again_is_refused() {
+    let refusal = |keys: &str, sensor: &str| {
+        let rules =
+            brokers(&format!("[mqtt]\ntopics = [\"plant/#\"]\ntemplates = [\"plant/{{s...}}\"]\n{keys}\n"));
+        message_for(&of_sensor(sensor), &rules[0], false).unwrap_err().to_string()
+    };
+    // The topic alone does not name the sensor.
+    let named = refusal("sensor = \"B-{topic.1}\"", "B-pump");
+    assert!(named.contains("on plant/B-pump would be a reading of B-B-pump;"), "{named}");
+    let labelled = refusal("sensor = \"{device.id}\"", "pump");
+    assert!(labelled.contains("a dead letter again (no_sensor"), "{labelled}");
+    let rooted = refusal("root = \"data\"", "pump");
+    assert!(rooted.contains("a dead letter again (no_numeric_field"), "{rooted}");
+    let ignored = refusal("ignore = [{ topic = \"plant/pump\" }]", "pump");
+    assert!(ignored.contains("would be ignored"), "{ignored}");
+    let late = ReplayTime { at_arrival: false, now: Timestamp(RECEIVED.0 + 500 * 86_400_000_000) };
+    let refused = super::message_for(&of_sensor("a"), &[rules()], late).unwrap_err().to_string();
+    assert!(refused.contains("timestamp_too_old"), "{refused}");
+}
+
+#[test]
+fn another_subscription_may_give_the_reading_again() {
+    let text = r#"
+        [[mqtt.subscriptions]]
+        topics = ["plant/#"]
+        templates = ["plant/{s...}"]
+        sensor = "B-{topic.1}"
+        [[mqtt.subscriptions]]
+        topics = ["replay/#"]
+        templates = ["replay/{sensor...}"]
+    "#;
+    let message = message_for(&of_sensor("B-pump"), &brokers(text)[0], false).unwrap();
+    assert_eq!(message.topic, "replay/B-pump");
+}
+
+#[test]
+fn a_topic_of_several_brokers_is_refused() {
+    let text = r#"
+        [[mqtt]]
+        url = "mqtt://a"
+        [[mqtt]]
+        name = "plant"
+        url = "mqtt://b"
+    "#;
+    let brokers = brokers(text);
+    let time = ReplayTime { at_arrival: false, now: RECEIVED };
+    for letter in [letter(Reason::Empty, "sensors/a", b""), of_sensor("a")] {
+        let refusal = super::message_for(&letter, &brokers, time).unwrap_err().to_string();
+        assert!(refusal.contains("a:1883, plant") && refusal.contains("--broker"), "{refusal}");
+        let (broker, _) = super::message_for(&letter, &brokers[1..], time).unwrap();
+        assert_eq!(broker.index, 1);
+    }
 }
