@@ -27,3 +27,24 @@ impl Format {
         Ok(())
     }
 }
+
+/// A JSON array that is printed element by element, because it may not fit into memory.
+#[derive(Debug, Default)]
+pub(crate) struct JsonArray {
+    is_begun: bool,
+}
+
+impl JsonArray {
+    /// Prints the next element.
+    pub(crate) fn push<T: Serialize>(&mut self, element: &T) -> anyhow::Result<()> {
+        let before = if self.is_begun { ',' } else { '[' };
+        write_json(&format!("{before}{}", serde_json::to_string(element)?));
+        self.is_begun = true;
+        Ok(())
+    }
+
+    /// Prints the end.
+    pub(crate) fn end(self) {
+        write_json(if self.is_begun { "]" } else { "[]" });
+    }
+}

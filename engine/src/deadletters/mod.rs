@@ -22,21 +22,22 @@ mod rules;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use thicket_schema::postgres::DeadLetterRow;
 use thicket_store::postgres::{
     DeadLetterFilter, DeadLetterKey, DeadLetterSelection, PostgresConnection, SelectedDeadLetter,
     dead_letters_by_key, newest_dead_letters, quarantined_by_reason, select_dead_letters,
 };
 
 use self::args::DeadletterCommand;
-use self::print::{print_json, print_list, print_quarantined, print_whole};
+use self::print::{print_list, print_quarantined, print_whole, to_json};
 use self::replay::ReplayOptions;
 use crate::config::Config;
-use crate::output::Format;
+use crate::output::{Format, JsonArray};
 use crate::stores::{self, TABLES_MISSING};
 use crate::terminal::outln;
 
-/// Dead letters that are read at once to be shown.
-const PAGE: usize = 500;
+/// Dead letters that are held at once to be shown: their payloads may be long.
+const PAGE: usize = 50;
 
 /// Runs `thicket deadletter`.
 pub(crate) async fn deadletter(config: &Config, command: DeadletterCommand) -> anyhow::Result<ExitCode> {
@@ -94,7 +95,7 @@ async fn list(
 ) -> anyhow::Result<()> {
     let letters = newest_dead_letters(postgres, filter, limit).await.context(TABLES_MISSING)?;
     if format.json {
-        return print_json(&letters);
+        return print_array(&letters);
     }
     print_list(&letters);
     print_quarantined(&quarantined_by_reason(postgres).await?);
@@ -106,18 +107,28 @@ async fn show(
     keys: &[DeadLetterKey],
     format: Format,
 ) -> anyhow::Result<()> {
-    let mut letters = Vec::new();
-    for page in keys.chunks(PAGE) {
-        letters.extend(dead_letters_by_key(postgres, page).await?);
+    let mut array = JsonArray::default();
+    for (page, keys) in keys.chunks(PAGE).enumerate() {
+        for (index, letter) in dead_letters_by_key(postgres, keys).await?.iter().enumerate() {
+            if format.json {
+                array.push(&to_json(letter))?;
+                continue;
+            }
+            if page + index > 0 {
+                outln!();
+            }
+            print_whole(letter);
+        }
     }
     if format.json {
-        return print_json(&letters);
+        array.end();
     }
-    for (index, letter) in letters.iter().enumerate() {
-        if index > 0 {
-            outln!();
-        }
-        print_whole(letter);
-    }
+    Ok(())
+}
+
+fn print_array(letters: &[DeadLetterRow]) -> anyhow::Result<()> {
+    let mut array = JsonArray::default();
+    letters.iter().try_for_each(|letter| array.push(&to_json(letter)))?;
+    array.end();
     Ok(())
 }

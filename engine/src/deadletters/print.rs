@@ -7,7 +7,7 @@ use thicket_schema::postgres::DeadLetterRow;
 use thicket_store::postgres::DeadLetterKey;
 
 use super::cause_place;
-use crate::terminal::{on_one_line, outln, shown, write_json};
+use crate::terminal::{on_one_line, outln, shown};
 use crate::time_arg;
 
 /// Characters of a payload that a listing shows.
@@ -78,15 +78,9 @@ pub(super) fn print_whole(letter: &DeadLetterRow) {
     }
 }
 
-/// Prints dead letters with their keys as JSON. A payload that is not UTF-8 is also there in
+/// Returns a dead letter with its key as JSON. A payload that is not UTF-8 is also there in
 /// hexadecimal.
-pub(super) fn print_json(letters: &[DeadLetterRow]) -> anyhow::Result<()> {
-    let all: Vec<Value> = letters.iter().map(to_json).collect();
-    write_json(&serde_json::to_string(&all)?);
-    Ok(())
-}
-
-fn to_json(letter: &DeadLetterRow) -> Value {
+pub(super) fn to_json(letter: &DeadLetterRow) -> Value {
     let mut value = json!({
         "key": DeadLetterKey::of(letter).to_string(),
         "partition": letter.partition,

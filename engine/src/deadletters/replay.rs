@@ -1,10 +1,12 @@
 //! Republishes dead letters page by page, and marks each page after the broker has acknowledged it.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use thicket_actors::source::{DecodeMessage, MessageDecoder};
 use thicket_schema::postgres::DeadLetterRow;
 use thicket_schema::{Item, Timestamp};
@@ -18,8 +20,8 @@ use super::republish::{AT_ONCE, Republishers};
 use super::rules::BrokerRules;
 use crate::config::Config;
 use crate::format::count;
-use crate::output::Format;
-use crate::terminal::{on_one_line, outln, write_json};
+use crate::output::{Format, JsonArray};
+use crate::terminal::{on_one_line, outln};
 use crate::time_arg;
 
 /// How to replay.
@@ -60,7 +62,10 @@ pub(super) async fn replay(
 ) -> anyhow::Result<ExitCode> {
     let brokers = brokers_of(config, options.broker.as_deref())?;
     let mut republishers = Republishers::new(config);
-    let mut results = Vec::with_capacity(keys.len());
+    // The dead letters of one message may be on several pages.
+    let mut published = HashSet::new();
+    let (mut replayed, mut refused) = (0, 0);
+    let mut array = JsonArray::default();
     for page in keys.chunks(AT_ONCE) {
         let mut letters = dead_letters_by_key(postgres, page).await?;
         for letter in letters.iter_mut().filter(|letter| letter.of_reading) {
@@ -74,38 +79,48 @@ pub(super) async fn replay(
             })
             .collect();
         if !options.dry_run {
-            let messages: Vec<(usize, &Message)> = decided
-                .iter()
-                .filter_map(|(_, message)| message.as_ref().ok())
-                .map(|(broker, message)| (broker.index, message))
+            let able =
+                || decided.iter().filter_map(|(letter, message)| Some((letter, message.as_ref().ok()?)));
+            let messages: Vec<(usize, &Message)> = able()
+                .filter(|(letter, _)| published.insert(message_hash(letter)))
+                .map(|(_, (broker, message))| (broker.index, message))
                 .collect();
             republishers.publish(&messages).await?;
-            let published: Vec<DeadLetterKey> = decided
-                .iter()
-                .filter(|(_, message)| message.is_ok())
-                .map(|(letter, _)| DeadLetterKey::of(letter))
-                .collect();
-            mark_replayed(postgres, &published)
+            let keys: Vec<DeadLetterKey> = able().map(|(letter, _)| DeadLetterKey::of(letter)).collect();
+            mark_replayed(postgres, &keys)
                 .await
                 .context("the dead letters are published, but not marked as replayed")?;
         }
         for (letter, message) in decided {
+            *(if message.is_ok() { &mut replayed } else { &mut refused }) += 1;
             let result = result_of(&letter, message, &options);
-            if !format.json {
+            if format.json {
+                array.push(&result)?;
+            } else {
                 print_result(&result, &options);
             }
-            results.push(result);
         }
     }
     republishers.close().await;
-    let refused = results.iter().filter(|result| result.outcome == "refused").count();
     if format.json {
-        write_json(&serde_json::to_string(&results)?);
+        array.end();
     } else {
         let verb = if options.dry_run { "would be replayed" } else { "replayed" };
-        outln!("{} {verb}, {refused} refused", count((results.len() - refused) as u64, "dead letter"));
+        outln!("{} {verb}, {refused} refused", count(replayed, "dead letter"));
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns a hash of what the dead letters of one message have in common: a message with several
+/// readings may have several, each with the whole payload, and is published once.
+fn message_hash(letter: &DeadLetterRow) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(letter.received.0.to_le_bytes());
+    hash.update([u8::from(letter.of_reading)]);
+    hash.update(letter.topic.len().to_le_bytes());
+    hash.update(&letter.topic);
+    hash.update(&letter.payload);
+    hash.finalize().into()
 }
 
 /// Returns the brokers to which messages may be published: all of them, or those with a name.

@@ -103,6 +103,48 @@ async fn a_conflict_that_was_resolved_is_stored_with_its_own_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_with_several_dead_letters_is_published_once() {
+    let env = start(config()).await;
+    let _engine = env.engine().await;
+    let publisher = env.publisher();
+    let ts = now_seconds() - 10;
+    publisher.publish("sensors/a", format!(r#"[{{"a":"x"}},{{"ts":{ts},"a":1}},{{"a":"y"}}]"#)).await;
+    env.until_accounted(3).await;
+    let done = env.thicket(&["deadletter", "replay", "--topic", "sensors/a"]);
+    assert!(stdout(&done).contains("2 dead letters replayed, 0 refused"), "{}", stdout(&done));
+    publisher.publish("sensors/b", "1").await;
+    env.until_accounted(7).await;
+    let letters = "SELECT count(*) FILTER (WHERE replayed IS NULL), count(*) FROM dead_letters";
+    assert_eq!(env.texts(letters).await, ["(2,4)"]);
+    assert_eq!(env.number("SELECT sum(duplicates) FROM ledger").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_dead_letters_are_shown_and_replayed_page_by_page() {
+    let env = start(config()).await;
+    // Two of each message, so that a message is on two pages.
+    env.execute(
+        "INSERT INTO dead_letters (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
+         SELECT 1, 1, n, item, now() - make_interval(secs => n), 'no_topic_template', '', 'sensors/a', '21', 2, 0
+         FROM generate_series(1, 75) n, generate_series(0, 1) item",
+    )
+    .await;
+    let _engine = env.engine().await;
+    let shown = env.thicket(&["deadletter", "show", "--topic", "sensors/a", "--json"]);
+    assert_eq!(keys(&shown).len(), 150);
+    let text = stdout(&env.thicket(&["deadletter", "show", "--topic", "sensors/a"]));
+    assert_eq!((text.matches("\n\nkey ").count(), text.matches("key ").count()), (149, 150), "{text}");
+    let replayed = env.thicket(&["deadletter", "replay", "--topic", "sensors/a", "--json"]);
+    assert_eq!(keys(&replayed), keys(&shown));
+    let nothing = env.thicket(&["deadletter", "replay", "--topic", "sensors/a", "--json"]);
+    assert_eq!(stdout(&nothing).trim_end(), "[]");
+    let publisher = env.publisher();
+    publisher.publish("sensors/b", "1").await;
+    env.until_accounted(76).await;
+    assert_eq!(env.number("SELECT count(*) FROM readings").await, 76);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_whose_payload_was_cut_is_refused() {
     let env = start(config()).await;
     let _engine = env.engine().await;
