@@ -10,8 +10,9 @@ use super::server_time::server_time;
 /// Sensors whose fields and rates stand for those of all. The ids are hashes, so the least ones are
 /// a random sample.
 const SAMPLE: i64 = 200;
-/// The newest readings of a sensor whose times give its rate.
-const READINGS: i64 = 50;
+/// Seconds over which the readings of a sensor are counted at least. A new sensor may begin with many
+/// readings at once.
+const LEAST_SECONDS: f64 = 600.0;
 /// A day in µs.
 const DAY: i64 = 86_400_000_000;
 
@@ -24,7 +25,7 @@ pub struct PresentFleet {
     /// Mean number of scored fields of a sensor, at least 1.
     #[diesel(sql_type = Double)]
     pub fields: f64,
-    /// Mean readings of a sensor in a second, by the times of its newest readings.
+    /// Mean readings of a sensor in a second, since the beginning of yesterday.
     #[diesel(sql_type = Double)]
     pub per_second: f64,
     /// Bytes of the database.
@@ -39,19 +40,22 @@ pub struct PresentFleet {
 pub async fn present_fleet(connection: &mut AsyncPgConnection) -> QueryResult<PresentFleet> {
     // With a time as a value, the query is planned over the days after it only, not over all days.
     let since = Timestamp(server_time(connection).await?.0.div_euclid(DAY) * DAY - DAY);
-    // A field that is not decided yet may become a scored one. A sensor that has sent one reading
-    // lately has no rate of its own: it counts as one reading a day.
+    // The numbers of the first and the newest reading count those between them. Their times say
+    // nothing: readings may come many at once, or have times in the future. A sensor whose readings
+    // have no number counts as one reading a day. A field that is not decided yet may become a scored
+    // one.
     sql_query(
         "WITH sending AS (
-             SELECT id, fields, last_day FROM sensors WHERE last_day >= ($3 AT TIME ZONE 'UTC')::date),
+             SELECT id, fields, first_seen FROM sensors WHERE last_day >= ($3 AT TIME ZONE 'UTC')::date),
          sample AS (SELECT * FROM sending ORDER BY id LIMIT $1),
          rates AS (
-             SELECT coalesce((newest.readings - 1) / nullif(extract(epoch FROM newest.last - newest.first), 0), 1.0 / 86400)::float8 AS per_second
-             FROM sample s CROSS JOIN LATERAL (
-                 SELECT count(*) AS readings, min(ts) AS first, max(ts) AS last
-                 FROM (SELECT ts FROM readings r
-                       WHERE r.sensor = s.id AND r.ts >= $3
-                       ORDER BY ts DESC LIMIT $2) newest) newest),
+             SELECT coalesce((abs(newest.seq - oldest.seq) + 1)
+                        / greatest(extract(epoch FROM now() - least(greatest(s.first_seen, $3), oldest.ts)), $2), 1.0 / 86400)::float8 AS per_second
+             FROM sample s
+             LEFT JOIN LATERAL (SELECT ts, seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $3 AND r.seq IS NOT NULL
+                                ORDER BY ts LIMIT 1) oldest ON true
+             LEFT JOIN LATERAL (SELECT seq FROM readings r WHERE r.sensor = s.id AND r.ts >= $3 AND r.seq IS NOT NULL
+                                ORDER BY ts DESC LIMIT 1) newest ON true),
          widths AS (
              SELECT greatest(1, cardinality(s.fields)
                         - (SELECT count(*) FROM sensor_fields f WHERE f.sensor = s.id AND f.standing <> 'scored'))::float8 AS fields
@@ -65,7 +69,7 @@ pub async fn present_fleet(connection: &mut AsyncPgConnection) -> QueryResult<Pr
                      THEN current_setting('data_directory') END AS local_directory",
     )
     .bind::<BigInt, _>(SAMPLE)
-    .bind::<BigInt, _>(READINGS)
+    .bind::<Double, _>(LEAST_SECONDS)
     .bind::<Timestamptz, _>(since)
     .get_result(connection)
     .await

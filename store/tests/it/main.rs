@@ -10,6 +10,7 @@ mod dead_letters;
 mod drop_day;
 mod expire;
 mod failover;
+mod fleet;
 mod forget;
 mod gone_sensors;
 mod heartbeats;
