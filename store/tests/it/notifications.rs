@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use thicket_schema::{PartitionId, Position, SensorId};
+use diesel_async::SimpleAsyncConnection as _;
+use thicket_schema::{PartitionId, Position, SensorId, Timestamp};
 use thicket_store::postgres::{
     CommitBatch, DeliveryChange, DeliveryState, GroupRules, HeldCursor, NotificationKind, RouteHold,
     StoredNotification, WriteSession, announced_states, change_deliveries, check_deployment, claim,
-    compose_message, distribute, held_deliveries, hold_route, message_events, message_to_send, postgres_pool,
-    purge_notifications, register_routes, route_backlogs, sent_message,
+    compose_message, day_of, distribute, ensure_days, held_deliveries, hold_route, message_events,
+    message_to_send, postgres_pool, purge_notifications, register_routes, route_backlogs, sent_message,
 };
 
 use crate::support::PostgresServer;
@@ -316,4 +317,40 @@ async fn the_lag_of_a_route_begins_when_it_may_send() {
     server.execute(&settled("sending", 1)).await;
     server.execute("UPDATE notification_messages SET changed = changed - interval '1 hour'").await;
     assert_eq!(backlog(&server, HOUR).await, (4, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_deliveries_have_their_newest_reading_without_a_look_at_earlier_days() {
+    let server = start(&["a"]).await;
+    let mut connection = server.connect().await;
+    let day_of = |second: i64| day_of(Timestamp(second * 1_000_000));
+    ensure_days(&mut connection, &[day_of(0), day_of(500_000), day_of(501_000)]).await.unwrap();
+    storm(&server, "site-1", 1..=3, 500_000).await;
+    storm(&server, "site-1", 1..=1, 501_000).await;
+    server
+        .execute(
+            "INSERT INTO field_sets VALUES (1, '{x}');
+             INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags)
+             SELECT sensor, to_timestamp(second), 1, 1, '{1}', 0
+             FROM (VALUES (1, 500500), (1, 500700), (2, 499000), (3, 502000)) AS r (sensor, second);
+             UPDATE anomalies SET ended = to_timestamp(500600) WHERE sensor = 3",
+        )
+        .await;
+    let mut other = server.connect().await;
+    other.batch_execute("BEGIN; LOCK TABLE readings_y1970m01d01 IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    connection.batch_execute("SET lock_timeout = '2s'").await.unwrap();
+    let held = held_deliveries(&mut connection, "a", HeldCursor::START).await.unwrap().held;
+    let mut newest: Vec<(i64, i64, i64)> = held
+        .iter()
+        .map(|held| (held.key.sensor.0, held.key.started.0 / 1_000_000, held.newest.0 / 1_000_000))
+        .collect();
+    newest.sort_unstable();
+    let expected =
+        [(1, 500_000, 500_700), (1, 501_000, 501_000), (2, 500_000, 500_000), (3, 500_000, 500_600)];
+    assert_eq!(newest, expected);
+
+    // Without a held delivery, no table of readings is read.
+    other.batch_execute("ROLLBACK; BEGIN; LOCK TABLE readings IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    server.execute("UPDATE notification_deliveries SET state = 'waiting'").await;
+    assert!(held_deliveries(&mut connection, "a", HeldCursor::START).await.unwrap().held.is_empty());
 }

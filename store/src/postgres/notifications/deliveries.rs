@@ -1,5 +1,6 @@
 //! The state of each delivery: one notification for one route.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
@@ -105,8 +106,6 @@ struct HeldRow {
     is_forgotten: bool,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     ended: Option<Timestamp>,
-    #[diesel(sql_type = Timestamptz)]
-    newest: Timestamp,
     #[diesel(sql_type = Double)]
     peak_grade: f64,
     #[diesel(sql_type = Nullable<Text>)]
@@ -136,6 +135,9 @@ impl HeldCursor {
 
 /// Returns the page of the held deliveries of a route that begins after a place. Deliveries that stay
 /// held do not hide those behind them.
+///
+/// Every route asks every second, mostly without a held delivery. So the readings, whose plan spans
+/// many days, are asked for on their own.
 pub async fn held_deliveries(
     connection: &mut AsyncPgConnection,
     route: &str,
@@ -147,9 +149,7 @@ pub async fn held_deliveries(
                 CASE WHEN d.kind <> 'opened' THEN
                     (SELECT o.state FROM notification_deliveries o
                      WHERE o.route = d.route AND o.sensor = d.sensor AND o.started = d.started
-                       AND o.kind = 'opened' AND o.item = 0) END AS opened,
-                coalesce(a.ended, (SELECT r.ts FROM readings r WHERE r.sensor = d.sensor AND r.ts >= d.started
-                                   ORDER BY r.ts DESC LIMIT 1), d.started) AS newest
+                       AND o.kind = 'opened' AND o.item = 0) END AS opened
          FROM notification_deliveries d
          LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
          WHERE d.route = $1 AND d.state = 'held' AND (d.position, d.item) > ($2, $3)
@@ -163,7 +163,13 @@ pub async fn held_deliveries(
     .await?;
     let last = rows.last().filter(|_| rows.len() == PAGE);
     let next = last.map(|last| HeldCursor { position: last.position, item: last.item });
+    let newest = newest_readings(connection, &rows).await?;
+    let newest_of = |row: &HeldRow| {
+        let newest = newest.get(&row.sensor).copied().filter(|_| !row.is_forgotten);
+        row.ended.or(newest.filter(|&newest| newest > row.started)).unwrap_or(row.started)
+    };
     let held = |row: HeldRow| HeldDelivery {
+        newest: newest_of(&row),
         key: DeliveryKey {
             sensor: SensorId(row.sensor),
             started: row.started,
@@ -173,11 +179,39 @@ pub async fn held_deliveries(
         sensor: row.name,
         is_forgotten: row.is_forgotten,
         ended: row.ended,
-        newest: row.newest,
         peak_grade: row.peak_grade,
         opened: row.opened.as_deref().and_then(DeliveryState::from_name),
     };
     Ok(HeldPage { held: rows.into_iter().map(held).collect(), next })
+}
+
+/// Returns the time of the newest reading of each sensor whose anomaly goes on, if it is in one of
+/// the anomalies.
+async fn newest_readings(
+    connection: &mut AsyncPgConnection,
+    rows: &[HeldRow],
+) -> QueryResult<HashMap<i64, Timestamp>> {
+    #[derive(QueryableByName)]
+    struct Newest {
+        #[diesel(sql_type = BigInt)]
+        sensor: i64,
+        #[diesel(sql_type = Timestamptz)]
+        ts: Timestamp,
+    }
+    let open = rows.iter().filter(|row| row.ended.is_none() && !row.is_forgotten);
+    let sensors: BTreeSet<i64> = open.clone().map(|row| row.sensor).collect();
+    let Some(since) = open.map(|row| row.started).min() else { return Ok(HashMap::new()) };
+    // With the time as a value, the query is planned over the days after it only, not over all days.
+    let newest: Vec<Newest> = sql_query(
+        "SELECT s.sensor, r.ts FROM unnest($1) AS s (sensor)
+         CROSS JOIN LATERAL (SELECT ts FROM readings WHERE sensor = s.sensor AND ts >= $2
+                             ORDER BY ts DESC LIMIT 1) r",
+    )
+    .bind::<Array<BigInt>, _>(sensors.into_iter().collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(since)
+    .load(connection)
+    .await?;
+    Ok(newest.into_iter().map(|Newest { sensor, ts }| (sensor, ts)).collect())
 }
 
 /// The new state of a held delivery.
