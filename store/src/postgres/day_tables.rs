@@ -64,6 +64,12 @@ pub(super) fn oldest_day_query() -> String {
     format!("SELECT CASE WHEN bool_and(day IS NOT NULL) THEN min(day) END AS day FROM ({DAY_TABLES}) days")
 }
 
+/// A query for a day before which there are no rows: the oldest day that has a table, `infinity`
+/// without tables, `-infinity` if a table is not that of a day.
+pub(super) fn first_day_query() -> String {
+    format!("SELECT coalesce(min(coalesce(day, '-infinity')), 'infinity') FROM ({DAY_TABLES}) days")
+}
+
 /// Returns the oldest day that has a table, counted as in [`day_of`]; `None` if there is none, or
 /// if a table is not that of a day.
 pub(super) async fn oldest_day(connection: &mut AsyncPgConnection) -> QueryResult<Option<i32>> {
