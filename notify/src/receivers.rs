@@ -2,6 +2,7 @@
 
 mod email;
 pub(crate) mod mqtt;
+mod secrets;
 mod webhook;
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ use thicket_store::complaints;
 use tokio::sync::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::secrets::Secrets;
 use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem};
 use crate::message::Message;
@@ -140,7 +141,7 @@ impl Email {
             match transport.send_raw(envelope, &text).await {
                 Ok(_) => return Ok(()),
                 Err(error) if envelope.to().len() == 1 || !error.status().is_some_and(concerns_mail) => {
-                    return Err(failure(&error));
+                    return Err(self.failure(&error));
                 }
                 // An answer about one recipient has ended the transaction of all.
                 Err(_) => {}
@@ -157,7 +158,7 @@ impl Email {
                 recipients.insert(to.clone());
                 continue;
             };
-            match failure(&error) {
+            match self.failure(&error) {
                 SendError::Refused(error) => {
                     warn_of_refusal(&message.route, to, &error);
                     refused = Some(error);
@@ -173,6 +174,19 @@ impl Email {
             (None, Some(refused)) if recipients.is_empty() => Err(SendError::Refused(refused)),
             (None, _) => Ok(()),
         }
+    }
+
+    /// Returns an error without the password, which a server may repeat.
+    fn failure(&self, error: &Error) -> SendError {
+        let mut secrets = Secrets::default();
+        if let Some((_, password)) = &self.credentials {
+            secrets.add(password);
+        }
+        let shown = secrets.shown(&error.to_string());
+        if error.status().is_some_and(is_refusal) {
+            return SendError::Refused(shown);
+        }
+        SendError::Unavailable(format!("{shown}{}", remedy(error)))
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
@@ -203,13 +217,6 @@ fn warn_of_refusal(route: &str, recipient: &Address, error: &str) {
             "a mail server refuses a recipient of a notification"
         );
     }
-}
-
-fn failure(error: &Error) -> SendError {
-    if error.status().is_some_and(is_refusal) {
-        return SendError::Refused(error.to_string());
-    }
-    SendError::Unavailable(format!("{error}{}", remedy(error)))
 }
 
 /// Returns whether an answer is about the mail or a recipient: the server may accept the mail for

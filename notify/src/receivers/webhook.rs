@@ -1,5 +1,6 @@
 //! HTTP POST. The header `Idempotency-Key` has the key of the message.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ureq::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
+use super::secrets::Secrets;
 use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem, Shape};
 use crate::message::Message;
@@ -18,16 +20,9 @@ use crate::template::{Extras, Template};
 
 /// Bytes of an error page that are read.
 const ERROR_PAGE: u64 = 4_096;
-/// Characters of an error page that an error shows.
-const SHOWN: usize = 200;
 /// Alertmanager ends an alert without an end by itself. An anomaly that goes on ends far in the
 /// future.
 const FAR: &str = "9999-01-01T00:00:00Z";
-
-/// What an error shows instead of a secret.
-const HIDDEN: &str = "***";
-/// Bytes of the shortest text that is taken for a secret. A shorter one is part of many words.
-const SHORTEST_SECRET: usize = 4;
 
 /// A webhook.
 #[derive(Clone)]
@@ -129,20 +124,19 @@ impl Webhook {
         })
     }
 
-    /// Returns the beginning of an error's text, without the path of the URL, the token and control
-    /// characters: a receiver may repeat its request in an error page.
+    /// Returns the beginning of an error's text, without secrets and control characters.
     fn shown(&self, text: &str) -> String {
-        let path = self.url.path().trim_matches('/');
-        let query = self.url.query().unwrap_or_default();
-        let mut text = text.to_owned();
+        let mut secrets = Secrets::default();
+        secrets.add(&self.token);
+        secrets.add(&self.topic);
+        secrets.add_with_parts(self.url.path().trim_matches('/'), |character| character == '/');
+        secrets
+            .add_with_parts(self.url.query().unwrap_or_default(), |character| matches!(character, '&' | '='));
         let headers = self.headers.iter().filter(|(name, _)| name != "content-type");
-        let headers = headers.filter_map(|(_, value)| value.to_str().ok());
-        for secret in [self.token.as_str(), query, path, self.topic.as_str()].into_iter().chain(headers) {
-            if secret.len() >= SHORTEST_SECRET {
-                text = text.replace(secret, HIDDEN);
-            }
+        for value in headers.filter_map(|(_, value)| value.to_str().ok()) {
+            secrets.add_with_parts(value, char::is_whitespace);
         }
-        text.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
+        secrets.shown(text)
     }
 }
 
@@ -210,7 +204,10 @@ fn verdict(mut answer: Response<Body>) -> Result<(), SendError> {
         let text = format!("HTTP {status}: the address has moved; set url to the new one");
         return Err(SendError::Unavailable(text));
     }
-    let page = answer.body_mut().with_config().limit(ERROR_PAGE).read_to_string().unwrap_or_default();
+    let mut page = Vec::new();
+    // What was read before an error is the best that there is.
+    let _ = answer.body_mut().as_reader().take(ERROR_PAGE).read_to_end(&mut page);
+    let page = String::from_utf8_lossy(&page);
     let remedy = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check token and url)",
         StatusCode::NOT_FOUND => " (check url)",

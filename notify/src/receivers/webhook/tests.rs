@@ -5,9 +5,9 @@ fn webhook() -> Webhook {
         "name": "r", "receiver": "webhook", "sensors": "*", "kinds": ["opened"], "min_grade": 0.0,
         "min_duration": "0s", "hours": [], "time_zone": "UTC", "remind_every": "0s", "group_levels": 1,
         "group_wait": "0s", "group_interval": "0s", "max_per_minute": 10, "timeout": "1s",
-        "give_up_after": "1d", "url": "http://127.0.0.1/services/T0/path?key=query", "ca": "", "username": "",
+        "give_up_after": "1d", "url": "http://127.0.0.1/services/T0/B0C1D2E3?key=query&hook=a1b2c3d4", "ca": "", "username": "",
         "password": "", "shape": "json", "template": "", "content_type": "application/json",
-        "token": "token1", "headers": {}, "topic": "", "home_assistant": "", "from": "", "to": []
+        "token": "token1", "headers": { "x-login": "Basic dXNlcjpTRUNSRVQ=" }, "topic": "", "home_assistant": "", "from": "", "to": []
     }));
     Webhook::new(&config.unwrap()).unwrap()
 }
@@ -15,9 +15,11 @@ fn webhook() -> Webhook {
 #[test]
 fn an_error_shows_no_secret_and_is_short() {
     let webhook = webhook();
-    let page = "HTTP 404: POST http://host/services/T0/path?key=query\nBearer token1 is unknown";
-    assert_eq!(webhook.shown(page), "HTTP 404: POST http://host/***?***Bearer *** is unknown");
-    assert_eq!(webhook.shown(&"e".repeat(1_000)).len(), SHOWN);
+    let page =
+        "HTTP 404: POST http://host/services/T0/B0C1D2E3?key=query&hook=a1b2c3d4\nBearer token1 is unknown";
+    assert_eq!(webhook.shown(page), "HTTP 404: POST http://host/***?****** is unknown");
+    let parts = "no hook a1b2c3d4 at B0C1D2E3 for the login dXNlcjpTRUNSRVQ=";
+    assert_eq!(webhook.shown(parts), "no hook *** at *** for the login ***");
     let debugged = format!("{webhook:?}");
     assert!(!debugged.contains("services") && !debugged.contains("token1"), "{debugged}");
 }
@@ -41,4 +43,6 @@ fn an_answer_without_a_body_ends_with_its_status_and_what_to_do() {
     assert!(answer("").ends_with("HTTP 401 Unauthorized (check token and url)"), "{}", answer(""));
     assert!(answer(" \n").ends_with("(check token and url)"));
     assert!(answer("no").ends_with("(check token and url): no"));
+    let long = answer(&format!("no {}", "é".repeat(9_000)));
+    assert!(long.contains("(check token and url): no éé"), "{long}");
 }
