@@ -8,7 +8,7 @@ use thicket_store::postgres::{
 };
 use wildmatch::WildMatch;
 
-use crate::config::{Kind, ReceiverKind, RouteConfig, RouteProblem};
+use crate::config::{Kind, ReceiverKind, RouteConfig, RouteProblem, Shape};
 use crate::receivers::Receiver;
 
 /// The longest `timeout`. A node holds a route longer than one attempt takes.
@@ -50,11 +50,13 @@ impl Route {
             "timeout",
             "must be more than 0s and at most 15s",
         );
+        check(!config.sensors.is_empty(), "sensors", "must be a pattern, such as \"*\" for all sensors");
+        check(!config.kinds.is_empty(), "kinds", "name at least one kind, such as \"opened\"");
         let has = |kind| config.kinds.contains(&kind);
         check(
-            config.receiver != ReceiverKind::Mqtt || (has(Kind::Opened) && has(Kind::Ended)),
+            !shows_anomalies(&config) || (has(Kind::Opened) && has(Kind::Ended)),
             "kinds",
-            "must contain \"opened\" and \"ended\": a retained message is there while an anomaly goes on",
+            "must contain \"opened\" and \"ended\": the receiver shows an anomaly until it is told of the end",
         );
         match Receiver::new(&config) {
             Ok(receiver) if problems.is_empty() => {
@@ -158,6 +160,18 @@ impl Route {
         let RouteConfig { hours, time_zone, .. } = &self.config;
         let in_hours = hours.is_empty() || hours.iter().any(|hours| hours.cover(moment.now.0, *time_zone));
         in_hours && !moment.silences.iter().any(|silence| silence.matches(sensor))
+    }
+}
+
+/// Returns whether the receiver of a route shows an anomaly from its begin until its end, instead of
+/// single messages.
+fn shows_anomalies(config: &RouteConfig) -> bool {
+    match config.receiver {
+        ReceiverKind::Mqtt => true,
+        ReceiverKind::Webhook => {
+            config.template.is_empty() && matches!(config.shape, Shape::Pagerduty | Shape::Alertmanager)
+        }
+        ReceiverKind::Email => false,
     }
 }
 

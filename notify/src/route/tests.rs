@@ -116,6 +116,19 @@ fn every_wrong_setting_is_named() {
     assert_eq!(key(|config| config.timeout = Duration::from_mins(1)), "timeout");
     assert_eq!(key(|config| config.template = "{{ open".to_owned()), "template");
     assert_eq!(key(|config| config.shape = crate::config::Shape::Pagerduty), "token");
+    assert_eq!(key(|config| config.sensors.clear()), "sensors");
+    assert_eq!(key(|config| config.kinds.clear()), "kinds");
+    let without_ends = |config: &mut RouteConfig| config.kinds = vec![Kind::Opened];
+    for (receiver, shape) in [
+        (ReceiverKind::Mqtt, Shape::Json),
+        (ReceiverKind::Webhook, Shape::Pagerduty),
+        (ReceiverKind::Webhook, Shape::Alertmanager),
+    ] {
+        let mut config = RouteConfig { receiver, shape, token: "key".to_owned(), ..example() };
+        without_ends(&mut config);
+        assert_eq!(Route::new(config).unwrap_err()[0].key, "kinds", "{shape:?}");
+    }
+    route(without_ends);
     let ca = |config: &mut RouteConfig| {
         config.url = "https://host/".to_owned();
         config.ca = "/nowhere".to_owned();
