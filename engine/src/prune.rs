@@ -76,26 +76,32 @@ fn limit(keep: Duration) -> Option<Duration> {
 }
 
 impl Pruner {
+    /// Takes every step, also after one that fails. Returns the first error.
     async fn prune(&self, with_slow: bool) -> anyhow::Result<()> {
         let mut postgres = connect_postgres(&self.server).await?;
-        self.prune_dead_letters(&mut postgres).await?;
-        let finished = finish_left_over(&mut postgres, LEFT_OVER).await?;
+        let dead_letters = self.prune_dead_letters(&mut postgres).await;
+        let sensors = self.forget_sensors(&mut postgres).await;
+        let slow = if with_slow { self.prune_slow_tables(&mut postgres).await } else { Ok(()) };
+        dead_letters.and(sensors).and(slow)
+    }
+
+    async fn forget_sensors(&self, postgres: &mut PostgresConnection) -> anyhow::Result<()> {
+        let finished = finish_left_over(postgres, LEFT_OVER).await?;
         if finished > 0 {
             tracing::info!(
                 sensors = finished,
                 "deleted the rows of sensors whose `thicket sensors forget` did not end"
             );
         }
-        if let Some(keep) = self.sensors_keep {
-            let gone = request_forgetting(&mut postgres, keep).await?;
-            if gone > 0 {
-                tracing::info!(
-                    sensors = gone,
-                    "sensors without rows are silent for longer than sensors.keep; they are forgotten"
-                );
-            }
+        let Some(keep) = self.sensors_keep else { return Ok(()) };
+        let gone = request_forgetting(postgres, keep).await?;
+        if gone > 0 {
+            tracing::info!(
+                sensors = gone,
+                "sensors without rows are silent for longer than sensors.keep; they are forgotten"
+            );
         }
-        if with_slow { self.prune_slow_tables(&mut postgres).await } else { Ok(()) }
+        Ok(())
     }
 
     async fn prune_dead_letters(&self, postgres: &mut PostgresConnection) -> anyhow::Result<()> {

@@ -172,6 +172,19 @@ async fn a_sensor_without_rows_is_forgotten_after_sensors_keep_unless_it_sends_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_tables_are_pruned_also_if_sensors_cannot_be_forgotten() {
+    let env = start(config()).await;
+    env.execute(
+        "INSERT INTO field_sets VALUES (99, '{unused}');
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'refused'; END$$;
+         CREATE TRIGGER refuse BEFORE INSERT ON sensor_requests EXECUTE FUNCTION refuse()",
+    )
+    .await;
+    let _engine = env.engine_with(&config().set("sensors.keep", "1d")).await;
+    env.until("SELECT count(*) FROM field_sets WHERE id = 99", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reading_that_arrives_while_its_day_is_deleted_is_stored_all_the_same() {
     let env = start(config()).await;
     let _engine = env.engine().await;
