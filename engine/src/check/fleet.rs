@@ -1,8 +1,6 @@
 //! What the present fleet needs, by `thicket plan`, beside what the configuration and the servers
 //! allow.
 
-use std::time::Duration;
-
 use thicket_actors::checkpoint::checkpoint_budget;
 use thicket_store::postgres::PresentFleet;
 
@@ -62,7 +60,7 @@ pub(super) fn needs(config: &Config, present: &PresentFleet, maxmemory: u64) -> 
         describe(&fleet, &plan),
         memory(config, &plan, found),
         redis(config, &fleet, &plan, found),
-        disk(config.postgres.retention, &plan, present.database_bytes.cast_unsigned(), found),
+        disk(config, &plan, present.database_bytes.cast_unsigned(), found),
     ]
 }
 
@@ -170,9 +168,9 @@ fn redis(config: &Config, fleet: &Fleet, plan: &Plan, Found { maxmemory, .. }: F
 }
 
 /// Growth of PostgreSQL.
-fn disk(retention: Duration, plan: &Plan, database: u64, Found { free_disk, .. }: Found) -> Line {
+fn disk(config: &Config, plan: &Plan, database: u64, Found { free_disk, .. }: Found) -> Line {
     let a_day = plan.postgresql.bytes_per_day.max(1);
-    let days = retention.as_secs_f64() / SECONDS_PER_DAY;
+    let days = config.postgres.retention.as_secs_f64() / SECONDS_PER_DAY;
     let kept = days * a_day as f64;
     let end = if days > 0.0 {
         format!("{} after postgres.retention of {} days", bytes(kept), rough(days))
@@ -188,12 +186,16 @@ fn disk(retention: Duration, plan: &Plan, database: u64, Found { free_disk, .. }
     let is_short = if days > 0.0 { more > free as f64 } else { lasts < LEAST_DAYS };
     let shown = format!("{grows}; {} are free", bytes(free as f64));
     if is_short {
-        let shorter = number((((free + database) as f64 / a_day as f64) * 0.8).floor().max(1.0));
+        let shorter = (((free + database) as f64 / a_day as f64) * 0.8).floor().max(1.0);
+        // A retention that is shorter than this age is refused.
+        let max_age = config.longest_max_age().as_secs_f64() / SECONDS_PER_DAY;
+        let also = if max_age > shorter { " and mqtt.max_age to at most as much" } else { "" };
         return Line::warn(
             "postgresql disk",
             format!(
-                "{shown}, enough for {} days; set postgres.retention = \"{shorter}d\", or give it more disk",
-                number(lasts.floor())
+                "{shown}, enough for {} days; set postgres.retention = \"{}d\"{also}, or give it more disk",
+                number(lasts.floor()),
+                number(shorter)
             ),
         );
     }

@@ -133,13 +133,17 @@ impl Config {
         Ok(all)
     }
 
+    /// Returns the longest `mqtt.max_age` of all subscriptions.
+    pub(crate) fn longest_max_age(&self) -> Duration {
+        // A broker with a problem of its own may have no subscriptions.
+        let subscriptions = self.mqtt.iter().filter_map(|broker| broker.subscriptions().ok()).flatten();
+        subscriptions.map(|subscription| subscription.max_age).max().unwrap_or_default()
+    }
+
     /// Refuses a retention that is shorter than `mqtt.max_age`: an accepted reading could be of a
     /// day that is dropped already, and would create that day again.
     fn validate_retention(&self) -> Result<(), ConfigError> {
-        let retention = self.postgres.retention;
-        // A broker with a problem of its own may have no subscriptions.
-        let subscriptions = self.mqtt.iter().filter_map(|broker| broker.subscriptions().ok()).flatten();
-        let max_age = subscriptions.map(|subscription| subscription.max_age).max().unwrap_or_default();
+        let (retention, max_age) = (self.postgres.retention, self.longest_max_age());
         if retention.is_zero() || max_age <= retention {
             return Ok(());
         }

@@ -3,7 +3,6 @@ use super::*;
 use crate::config::{Overrides, load};
 
 const GIB: u64 = 1 << 30;
-const DAY: u64 = 86_400;
 
 fn config(text: &str) -> Config {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -73,12 +72,17 @@ fn a_redis_that_does_not_hold_the_checkpoints_or_an_hour_of_log_is_warned_of() {
 fn a_disk_that_does_not_last_is_warned_of() {
     let plan = plan(&config(""));
     // 4,700 readings a minute of 276 bytes: 1.9 GB a day.
-    let at = |days: u64, free_disk: Option<u64>| {
-        disk(Duration::from_secs(days * DAY), &plan, GIB, Found { free_disk, ..found() })
+    let after = |days: u64, max_age: &str, free_disk| {
+        let text = format!("[postgres]\nretention = \"{days}d\"\n[mqtt]\nmax_age = \"{max_age}\"\n");
+        disk(&config(&text), &plan, GIB, Found { free_disk, ..found() })
     };
+    let at = |days, free_disk: Option<u64>| after(days, "1d", free_disk);
     is_ok(&at(0, None));
     is_ok(&at(0, Some(100 * GIB)));
-    is_warning(&at(0, Some(10 * GIB)), &["enough for 5 days", "set postgres.retention = \"5d\""]);
+    is_warning(&at(0, Some(10 * GIB)), &["enough for 5 days", "set postgres.retention = \"5d\", or"]);
+    // The configuration refuses a retention that is shorter than max_age.
+    let refused = after(0, "400d", Some(10 * GIB));
+    is_warning(&refused, &["set postgres.retention = \"5d\" and mqtt.max_age to at most as much, or"]);
     is_ok(&at(30, Some(60 * GIB)));
     is_warning(&at(400, Some(60 * GIB)), &["after postgres.retention of 400 days", "enough for 34 days"]);
     is_ok(&at(400, None));
