@@ -18,7 +18,10 @@ const CHUNK: usize = 100;
 /// One sensor to score.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
+    /// Its name now, under which it is reported.
     pub(super) sensor: SensorName,
+    /// Its name when it was new, which decides its detector.
+    pub(super) first_name: SensorName,
     pub(super) origin: Origin,
     /// The approximate number of its readings.
     pub(super) readings: u64,
@@ -60,7 +63,8 @@ pub(super) fn of_files(files: &[PathBuf]) -> anyhow::Result<Vec<Job>> {
             bail!("two files have the name {sensor}, but the name of a file is that of its sensor");
         }
         let readings = csv::count_lines(path)?.saturating_sub(1);
-        Ok(Job { sensor, origin: Origin::File(path.clone()), readings })
+        let first_name = sensor.clone();
+        Ok(Job { sensor, first_name, origin: Origin::File(path.clone()), readings })
     };
     files.iter().map(job).collect()
 }
@@ -92,7 +96,12 @@ pub(super) async fn of_table(
 }
 
 fn job(sensor: &SensorRow, readings: u64) -> anyhow::Result<Job> {
-    Ok(Job { sensor: SensorName::new(sensor.first_name())?, origin: Origin::Table(sensor.id), readings })
+    Ok(Job {
+        sensor: SensorName::new(&sensor.name)?,
+        first_name: SensorName::new(sensor.first_name())?,
+        origin: Origin::Table(sensor.id),
+        readings,
+    })
 }
 
 /// The number of readings from the first to the last seq, and of those before them that warm the

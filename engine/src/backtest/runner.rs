@@ -108,8 +108,8 @@ async fn score(
         }
         _ => None,
     };
-    let config = backtest.configs.of(&job.sensor);
-    let mut scorer = Scorer::new(job.sensor.as_str(), &config.config, range.start());
+    let config = backtest.configs.of(&job.first_name);
+    let mut scorer = Scorer::new(job.first_name.as_str(), &config.config, range.start());
     let mut source = Source::open(job, range, postgres.as_mut()).await?;
     let mut lines = Lines::default();
     while let Some(page) = source.page().await? {

@@ -81,6 +81,11 @@ async fn a_renamed_sensor_goes_on_as_if_it_had_kept_its_name() {
     let shown = json(&env.thicket(&["sensors", "show", "c", "--json"]));
     assert_eq!((&shown["sensor"], &shown["first_name"]), (&"c".into(), &"a".into()));
 
+    let same = env.path().join("same.toml");
+    std::fs::write(&same, "").unwrap();
+    let report = json(&env.thicket(&["backtest", "--json", "--with", same.to_str().unwrap()]));
+    assert_eq!(report["sensors"][0]["sensor"], "c", "{report}");
+
     // A replay sends the dead letter of the old name under the new one, where it is a duplicate.
     let replayed =
         env.thicket(&["deadletter", "replay", "--reason", "sensor_renamed", "--dry-run", "--json"]);
