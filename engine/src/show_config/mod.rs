@@ -96,7 +96,7 @@ fn hide_secrets(value: &mut Value) {
         Value::Object(keys) => {
             for (key, value) in keys {
                 match value {
-                    Value::String(text) if key == "url" => {
+                    Value::String(text) if key == "url" && !text.is_empty() => {
                         *text = with_hidden_path(&with_hidden_password(text));
                     }
                     Value::Object(headers) if key == "headers" => {

@@ -45,6 +45,8 @@ fn the_effective_configuration_names_the_origin_of_each_value_and_hides_secrets(
     assert!(line_of("points = 512").ends_with("# thicket.toml:13"));
     assert!(!text.contains("hunter2") && text.contains("redis://u:***@127.0.0.1"), "{text}");
 
+    assert!(line_of("url = \"\" ").ends_with("# default") && !text.contains("(not a URL)"), "{text}");
+
     // It is a configuration: without the passwords, it means the same.
     let again = run(&text.replace(":***@", "@"), &["config"], &[]);
     let values = |text: &str| -> Vec<String> {
