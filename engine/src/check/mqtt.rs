@@ -126,9 +126,15 @@ async fn connection(config: &Config, mqtt: &MqttConfig, client_id: Option<&str>)
         plain => format!("$share/{}/{plain}", options.client_id),
     };
     let asked: Vec<String> = topics.iter().map(of_own_group).collect();
-    let Answers { version, refused, downgraded } = subscribe(&options, &topics, &asked)
-        .await
-        .map_err(|failure| format!("{}: {failure}; {}", options.address, advice(&failure)))?;
+    let answers = subscribe(&options, &topics, &asked).await;
+    let Answers { version, refused, downgraded } = answers.map_err(|problem| match problem {
+        NoAnswer::ToConnect(failure) => format!("{}: {failure}; {}", options.address, advice(&failure)),
+        NoAnswer::ToSubscribe(failure) => format!(
+            "{}: the broker accepts the connection, but ends it at the subscription to {} ({failure}); its access rules (policy) may not allow a topic filter, see its log",
+            options.address,
+            topics.join(", ")
+        ),
+    })?;
     if !refused.is_empty() {
         return Err(format!("the broker refuses {}", refused.join("; ")));
     }
@@ -166,15 +172,22 @@ struct Answers {
     downgraded: Vec<String>,
 }
 
+/// What a broker does not answer.
+enum NoAnswer {
+    ToConnect(Failure),
+    /// Some brokers, such as AWS IoT, close the connection instead of refusing a filter.
+    ToSubscribe(Failure),
+}
+
 /// Subscribes to `asked`, and names the filters as in `topics`.
-async fn subscribe(options: &MqttOptions, topics: &[String], asked: &[String]) -> Result<Answers, Failure> {
-    let (client, mut event_loop) = mqtt::open(options).await?;
+async fn subscribe(options: &MqttOptions, topics: &[String], asked: &[String]) -> Result<Answers, NoAnswer> {
+    let (client, mut event_loop) = mqtt::open(options).await.map_err(NoAnswer::ToConnect)?;
     let mut answers = Answers { version: client.version(), refused: Vec::new(), downgraded: Vec::new() };
     if client.subscribe(asked, Qos::AtLeastOnce).is_err() {
         return Ok(answers);
     }
     let results = loop {
-        if let Event::Subscribed(results) = event_loop.poll().await? {
+        if let Event::Subscribed(results) = event_loop.poll().await.map_err(NoAnswer::ToSubscribe)? {
             break results;
         }
     };

@@ -1,7 +1,7 @@
 //! `thicket check` and `thicket status` against servers that do not answer as they should.
 
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use thicket_testkit::{Config, TestEnv};
 
@@ -24,6 +24,57 @@ fn odd_server(greeting: &'static [u8]) -> u16 {
         }
     });
     port
+}
+
+/// The first byte of the request to subscribe in MQTT.
+const SUBSCRIBE: u8 = 0x82;
+
+/// Listens on a free port before a broker, and closes each connection at the request to subscribe, as
+/// some brokers do whose access rules do not allow a topic filter.
+fn broker_that_forbids_topics(broker: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(("127.0.0.1", broker)).unwrap();
+            let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+            std::thread::spawn(move || forward_until_subscribe(client, server));
+        }
+    });
+    port
+}
+
+/// Forwards what a client sends until it subscribes, and closes both connections. The client waits for
+/// an answer before it subscribes.
+fn forward_until_subscribe(mut client: TcpStream, mut server: TcpStream) {
+    let mut buffer = [0; 4_096];
+    while let Ok(read @ 1..) = client.read(&mut buffer) {
+        if buffer[0] == SUBSCRIBE || server.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    for connection in [client, server] {
+        // It may be closed already.
+        let _ = connection.shutdown(Shutdown::Both);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_closes_the_connection_at_the_subscription_may_not_allow_the_topics() {
+    let env = start(config()).await;
+    let port = broker_that_forbids_topics(env.servers.mosquitto.port());
+    for version in [3, 5] {
+        let forbidden = config()
+            .set("mqtt.url", format!("mqtt://127.0.0.1:{port}"))
+            .set("mqtt.version", version)
+            .set("mqtt.topics", vec!["sensors/#", "plant/#"])
+            .set("mqtt.templates", vec!["sensors/{sensor...}", "plant/{sensor...}"]);
+        let text = stdout(&env.thicket_with(&["check"], &forbidden));
+        let line = text.lines().find(|line| line.starts_with("FAIL  mqtt")).unwrap();
+        assert!(line.contains("ends it at the subscription to sensors/#, plant/# ("), "{line}");
+        assert!(line.contains("may not allow a topic filter"), "{line}");
+    }
 }
 
 fn at(port: u16) -> Config {
