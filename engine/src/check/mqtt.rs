@@ -175,7 +175,7 @@ struct Answers {
 /// What a broker does not answer.
 enum NoAnswer {
     ToConnect(Failure),
-    /// Some brokers, such as AWS IoT, close the connection instead of refusing a filter.
+    /// Some brokers, such as those of AWS, close the connection instead of refusing a filter.
     ToSubscribe(Failure),
 }
 
