@@ -163,8 +163,8 @@ impl Route {
     }
 }
 
-/// Returns whether the receiver of a route shows an anomaly from its begin until its end, instead of
-/// single messages.
+/// Returns whether the receiver of a route shows an anomaly from its begin until its end, instead
+/// of single messages.
 fn shows_anomalies(config: &RouteConfig) -> bool {
     match config.receiver {
         ReceiverKind::Mqtt => true,

@@ -2,8 +2,8 @@
 //!
 //! - `args`: the command line. `print`: dead letters for people and as JSON. `cause_place`: where in a
 //!   payload the cause is.
-//! - `message_for`: what is published for a dead letter, by the `rules` of its broker; `at_arrival`:
-//!   without its own time; `letter_reading`: for one that was made of a reading. `message`: the message.
+//! - `message_for`: the `message` that is published for a dead letter, by the `rules` of its broker;
+//!   `at_arrival`: without its own time; `letter_reading`: for one that was made of a reading.
 //! - `republish`: publishes it over MQTT. `replay`: both, and marks it as replayed.
 //! - `discard`: deletes dead letters.
 

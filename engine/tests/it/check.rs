@@ -29,8 +29,8 @@ fn odd_server(greeting: &'static [u8]) -> u16 {
 /// The first byte of the request to subscribe in MQTT.
 const SUBSCRIBE: u8 = 0x82;
 
-/// Listens on a free port before a broker, and closes each connection at the request to subscribe, as
-/// some brokers do whose access rules do not allow a topic filter.
+/// Listens on a free port before a broker, and closes each connection at the request to subscribe,
+/// as some brokers do whose access rules do not allow a topic filter.
 fn broker_that_forbids_topics(broker: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -45,8 +45,8 @@ fn broker_that_forbids_topics(broker: u16) -> u16 {
     port
 }
 
-/// Forwards what a client sends until it subscribes, and closes both connections. The client waits for
-/// an answer before it subscribes.
+/// Forwards what a client sends until it subscribes, and closes both connections. The client waits
+/// for an answer before it subscribes.
 fn forward_until_subscribe(mut client: TcpStream, mut server: TcpStream) {
     let mut buffer = [0; 4_096];
     while let Ok(read @ 1..) = client.read(&mut buffer) {

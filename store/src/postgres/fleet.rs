@@ -10,8 +10,8 @@ use super::server_time::server_time;
 /// Sensors whose fields and rates stand for those of all. The ids are hashes, so the least ones are
 /// a random sample.
 const SAMPLE: i64 = 200;
-/// Seconds over which the readings of a sensor are counted at least. A new sensor may begin with many
-/// readings at once.
+/// Seconds over which the readings of a sensor are counted at least. A new sensor may begin with
+/// many readings at once.
 const LEAST_SECONDS: f64 = 600.0;
 /// A day in µs.
 const DAY: i64 = 86_400_000_000;
@@ -42,8 +42,8 @@ pub async fn present_fleet(connection: &mut AsyncPgConnection) -> QueryResult<Pr
     let since = Timestamp(server_time(connection).await?.0.div_euclid(DAY) * DAY - DAY);
     // The numbers of the first and the newest reading count those between them. Their times say
     // nothing: readings may come many at once, or have times in the future. A sensor whose readings
-    // have no number counts as one reading a day. A field that is not decided yet may become a scored
-    // one.
+    // have no number counts as one reading a day. A field that is not decided yet may become a
+    // scored one.
     sql_query(
         "WITH sending AS (
              SELECT id, fields, first_seen FROM sensors WHERE last_day >= ($3 AT TIME ZONE 'UTC')::date),

@@ -201,7 +201,7 @@ async fn newest_readings(
     let open = rows.iter().filter(|row| row.ended.is_none() && !row.is_forgotten);
     let sensors: BTreeSet<i64> = open.clone().map(|row| row.sensor).collect();
     let Some(since) = open.map(|row| row.started).min() else { return Ok(HashMap::new()) };
-    // With the time as a value, the query is planned over the days after it only, not over all days.
+    // With the time as a value, the query is planned over the days after it only, not over all.
     let newest: Vec<Newest> = sql_query(
         "SELECT s.sensor, r.ts FROM unnest($1) AS s (sensor)
          CROSS JOIN LATERAL (SELECT ts FROM readings WHERE sensor = s.sensor AND ts >= $2
