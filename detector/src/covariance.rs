@@ -1,5 +1,5 @@
-//! The running covariance of the fields' residuals or of their values, and what it makes of a vector of
-//! them: its length, which is Hotelling's T², and its product with the inverse.
+//! The running covariance of the fields' residuals or of their values, and what it makes of a vector
+//! of them: its length, which is Hotelling's T², and its product with the inverse.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,8 @@ pub(crate) struct Covariance {
 }
 
 impl Covariance {
-    /// Creates the covariance of the independent numbers of this many fields. `shrinkage` is the part of the identity
-    /// in the covariance that is inverted.
+    /// Creates the covariance of the independent numbers of this many fields. `shrinkage` is the part
+    /// of the identity in the covariance that is inverted.
     pub(crate) fn new(fields: usize, shrinkage: f64) -> Self {
         let size = fields.min(MAX_FIELDS);
         let identity =

@@ -89,8 +89,8 @@ impl FieldModels {
             self.residuals.push(forecast.residual());
         }
         if has_relations {
-            let scores = self.forecasts.iter().map(Forecast::standard_score);
-            self.relations.observe((!imputed.contains(&true)).then_some(scores));
+            let scores = self.forecasts.iter().zip(imputed);
+            self.relations.observe(scores.map(|(forecast, imputed)| forecast.standard_score(*imputed)));
             for (of_field, size) in measures.chunks_mut(FIELD_MEASURES).zip(self.relations.sizes()) {
                 of_field[RELATION] = logarithm(size);
             }
@@ -107,10 +107,12 @@ impl FieldModels {
                 course.learn(rate);
             }
         }
-        // A reading that lacks a field says nothing about what its fields do together.
-        if learn && self.forecasts.len() > 1 && !imputed.contains(&true) {
-            self.covariance.learn(&self.residuals, rate);
+        if learn && self.forecasts.len() > 1 {
             self.relations.learn(rate);
+            // A reading that lacks a field says nothing about what its residuals do together.
+            if !imputed.contains(&true) {
+                self.covariance.learn(&self.residuals, rate);
+            }
         }
     }
 

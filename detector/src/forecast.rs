@@ -160,10 +160,16 @@ impl Forecast {
     }
 
     /// Returns the last coordinate's distance from the running mean, in standard deviations. It is
-    /// clipped, and 0 while the field is constant.
-    pub(crate) fn standard_score(&self) -> f64 {
+    /// clipped, and 0 while the field is constant. Of a field that the last reading lacks, it is that
+    /// of the reading before, or 0 after a silence.
+    pub(crate) fn standard_score(&self, is_imputed: bool) -> f64 {
+        let distance = match (is_imputed, self.known) {
+            (false, _) => self.last,
+            (true, 0) => 0.0,
+            (true, _) => self.lags[0],
+        };
         let deviation = self.covariances[0].sqrt();
-        if deviation > 0.0 { (self.last / deviation).clamp(-CLIP, CLIP) } else { 0.0 }
+        if deviation > 0.0 { (distance / deviation).clamp(-CLIP, CLIP) } else { 0.0 }
     }
 
     /// Returns the last residual, in units of its usual size.

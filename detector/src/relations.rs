@@ -30,7 +30,7 @@ pub(crate) struct Relations {
     /// Standard scores of the last reading.
     #[serde(skip)]
     scores: Vec<f64>,
-    /// Errors of the last reading, in standard deviations of the fields. Empty if it lacks a field.
+    /// Errors of the last reading, in standard deviations of the fields.
     #[serde(skip)]
     errors: Vec<f64>,
 }
@@ -44,29 +44,22 @@ impl Relations {
         Self { covariance, precisions, powers, ..Self::default() }
     }
 
-    /// Compares a reading with the regressions. `scores` are the standard scores of its fields;
-    /// `None` if the reading lacks a field.
-    pub(crate) fn observe(&mut self, scores: Option<impl Iterator<Item = f64>>) {
-        self.errors.clear();
-        let Some(scores) = scores else { return };
+    /// Compares a reading with the regressions. `scores` are the standard scores of its fields.
+    pub(crate) fn observe(&mut self, scores: impl Iterator<Item = f64>) {
         self.scores.clear();
         self.scores.extend(scores);
+        self.errors.clear();
         let solved = self.covariance.solve(self.scores.iter().copied());
         self.errors.extend(solved.iter().zip(&self.precisions).map(|(solved, precision)| solved / precision));
     }
 
-    /// Returns the sizes of the last reading's errors, in units of what is usual for each field. Empty
-    /// if the reading lacks a field.
+    /// Returns the sizes of the last reading's errors, in units of what is usual for each field.
     pub(crate) fn sizes(&self) -> impl Iterator<Item = f64> {
         self.errors.iter().zip(&self.powers).map(|(error, power)| (error / power.sqrt().max(LEAST)).abs())
     }
 
-    /// Learns the last observed reading, if it has all fields. `rate` is its weight in the running
-    /// covariance.
+    /// Learns the last observed reading. `rate` is its weight in the running covariance.
     pub(crate) fn learn(&mut self, rate: f64) {
-        if self.errors.is_empty() {
-            return;
-        }
         for (power, &error) in self.powers.iter_mut().zip(&self.errors) {
             let reach = CLIP * power.sqrt();
             let error = if reach > 0.0 { error.clamp(-reach, reach) } else { error };
@@ -118,14 +111,14 @@ mod tests {
         let mut noise = Noise::new(3);
         for _ in 0..20_000 {
             let [load, own, other] = [noise.normal(), noise.normal(), noise.normal()];
-            relations.observe(Some([load, 0.95 * load + 0.31 * own, other].into_iter()));
+            relations.observe([load, 0.95 * load + 0.31 * own, other].into_iter());
             relations.learn(0.001);
         }
         relations
     }
 
     fn sizes(relations: &mut Relations, scores: [f64; 3]) -> Vec<f64> {
-        relations.observe(Some(scores.into_iter()));
+        relations.observe(scores.into_iter());
         relations.sizes().collect()
     }
 
@@ -145,16 +138,6 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_lacks_a_field_says_nothing_and_is_not_learnt() {
-        let mut relations = learnt();
-        let before = relations.clone();
-        relations.observe(None::<std::iter::Empty<f64>>);
-        assert_eq!(relations.sizes().count(), 0);
-        relations.learn(0.1);
-        assert_eq!((&relations.covariance, &relations.powers), (&before.covariance, &before.powers));
-    }
-
-    #[test]
     fn relations_of_fields_that_stay_are_taken_over() {
         let known = learnt();
         let mut relations = Relations::new(3);
@@ -168,7 +151,7 @@ mod tests {
     #[test]
     fn at_most_64_fields_are_compared() {
         let mut relations = Relations::new(100);
-        relations.observe(Some((0..100).map(f64::from)));
+        relations.observe((0..100).map(f64::from));
         relations.learn(0.1);
         assert_eq!(relations.sizes().count(), 64);
         assert!(relations.is_sound(100));

@@ -62,7 +62,7 @@ impl View {
     }
 }
 
-/// Values drift apart without a fault, so their relations count less than their order.
+/// The relation of two values can change slowly without a fault.
 const WEIGHT_OF_RELATIONS: f64 = 0.5;
 /// Slow changes show most clearly in the courses.
 const WEIGHT_OF_COURSES: f64 = 1.5;
@@ -72,7 +72,8 @@ const FORECAST: View = View::new("forecast", &["residual", "drift", "unrest"], 1
 const COURSE: View = View::new("course", &["residual", "drift", "unrest", "discord"], 0)
     .with_signs(2)
     .weighing(WEIGHT_OF_COURSES);
-/// Of several fields, it is the view of the values themselves, beside five of their order.
+/// Of several fields, the level and the relations judge the values of one reading, and the other five
+/// views judge their course in time.
 const LEVEL_OF_FIELDS: View = LEVEL.weighing(3.0);
 const RESIDUALS: View = View::new("residuals", &["mean", "joint"], 2);
 const FIELD: View = View::new("field", &["greatest"], 1);

@@ -229,6 +229,29 @@ fn usual_values_that_do_not_belong_together_show_in_the_relations() {
 }
 
 #[test]
+fn a_field_that_most_readings_lack_makes_no_complete_reading_unusual() {
+    let mut sensor = Sensor::new(&test_config(), "a current load");
+    let mut load = 0.0;
+    sensor.run(6_000, |i, noise| {
+        load = 0.9 * load + 0.44 * noise.normal();
+        let seldom = if i % 14 == 0 { noise.normal() } else { f64::NAN };
+        vec![seldom, 10.0 * load + noise.normal(), load]
+    });
+    let names = split_names("a current load");
+    let greatest = |values: [f64; 3]| {
+        let now = sensor.now + sensor.every;
+        let (_, explanation) = sensor.detector.clone().explain(now, &names, &values).unwrap();
+        let views = explanation.unwrap().views;
+        let relations = views.into_iter().find(|view| view.name == "relations").unwrap();
+        relations.measures[0].present.rarity
+    };
+    for seldom in [0.3, f64::NAN] {
+        let (together, apart) = (greatest([seldom, 12.5, 1.2]), greatest([seldom, -12.5, 1.2]));
+        assert!(together < 1.0 && apart > 3.5, "{together} {apart}");
+    }
+}
+
+#[test]
 fn every_step_of_a_detection_can_be_explained() {
     let mut sensor = Sensor::new(&test_config(), "a b");
     sensor.run(1_000, |_, noise| vec![noise.normal(), 100.0 + noise.normal()]);
