@@ -240,9 +240,9 @@ impl PayloadDecoder {
             labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
-        // A rule of mqtt.ignore concerns whole messages. An element of one is shorter, and an
-        // object that is made of an array of numbers is longer.
-        let is_message = text.len() == whole.text.len();
+        // A rule of mqtt.ignore concerns whole messages, not elements of one.
+        let message: &str = &whole.text;
+        let is_message = std::ptr::eq(text, message);
         let no_field = if is_message { PayloadError::no_field_in_message } else { PayloadError::no_field };
         if let Some(left_out) = left_out {
             return Err(no_field(&left_out[reports_before..]));

@@ -28,7 +28,8 @@ impl Format {
     }
 }
 
-/// A JSON array that is printed element by element, because it may not fit into memory.
+/// A JSON array that is printed element by element, because it may not fit into memory. When it is
+/// dropped, also after an error, its end is printed.
 #[derive(Debug, Default)]
 pub(crate) struct JsonArray {
     is_begun: bool,
@@ -42,9 +43,10 @@ impl JsonArray {
         self.is_begun = true;
         Ok(())
     }
+}
 
-    /// Prints the end.
-    pub(crate) fn end(self) {
+impl Drop for JsonArray {
+    fn drop(&mut self) {
         write_json(if self.is_begun { "]" } else { "[]" });
     }
 }

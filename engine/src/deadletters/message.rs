@@ -25,7 +25,9 @@ pub(super) enum Refusal {
     NoTime,
     #[error("its time cannot be replaced: --at-arrival replaces the time of JSON alone")]
     TimeStays,
-    #[error("mqtt.timestamp_keys has no name that is free for its time")]
+    #[error(
+        "mqtt.timestamp_keys has no name for its time that its payload leaves free; add one, such as \"replayed_at\", and replay it again"
+    )]
     NoTimestampKey,
     #[error("it was made of a reading, and {0}")]
     NoTopic(#[from] NoTopicError),

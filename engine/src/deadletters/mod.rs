@@ -107,10 +107,10 @@ async fn show(
     keys: &[DeadLetterKey],
     format: Format,
 ) -> anyhow::Result<()> {
-    let mut array = JsonArray::default();
+    let mut array = format.json.then(JsonArray::default);
     for (page, keys) in keys.chunks(PAGE).enumerate() {
         for (index, letter) in dead_letters_by_key(postgres, keys).await?.iter().enumerate() {
-            if format.json {
+            if let Some(array) = &mut array {
                 array.push(&to_json(letter))?;
                 continue;
             }
@@ -120,15 +120,10 @@ async fn show(
             print_whole(letter);
         }
     }
-    if format.json {
-        array.end();
-    }
     Ok(())
 }
 
 fn print_array(letters: &[DeadLetterRow]) -> anyhow::Result<()> {
     let mut array = JsonArray::default();
-    letters.iter().try_for_each(|letter| array.push(&to_json(letter)))?;
-    array.end();
-    Ok(())
+    letters.iter().try_for_each(|letter| array.push(&to_json(letter)))
 }

@@ -65,7 +65,7 @@ pub(super) async fn replay(
     // The dead letters of one message may be on several pages.
     let mut published = HashSet::new();
     let (mut replayed, mut refused) = (0, 0);
-    let mut array = JsonArray::default();
+    let mut array = format.json.then(JsonArray::default);
     for page in keys.chunks(AT_ONCE) {
         let mut letters = dead_letters_by_key(postgres, page).await?;
         for letter in letters.iter_mut().filter(|letter| letter.of_reading) {
@@ -94,17 +94,14 @@ pub(super) async fn replay(
         for (letter, message) in decided {
             *(if message.is_ok() { &mut replayed } else { &mut refused }) += 1;
             let result = result_of(&letter, message, &options);
-            if format.json {
-                array.push(&result)?;
-            } else {
-                print_result(&result, &options);
+            match &mut array {
+                Some(array) => array.push(&result)?,
+                None => print_result(&result, &options),
             }
         }
     }
     republishers.close().await;
-    if format.json {
-        array.end();
-    } else {
+    if array.is_none() {
         let verb = if options.dry_run { "would be replayed" } else { "replayed" };
         outln!("{} {verb}, {refused} refused", count(replayed, "dead letter"));
     }
@@ -131,6 +128,9 @@ fn brokers_of(config: &Config, name: Option<&str>) -> anyhow::Result<Vec<BrokerR
     brokers.retain(|broker| broker.name == name);
     if brokers.is_empty() {
         bail!("no broker is called {name}; mqtt has {}", names.join(", "));
+    }
+    if brokers.len() > 1 {
+        bail!("{} brokers are called {name}; give each a mqtt.name of its own", brokers.len());
     }
     Ok(brokers)
 }

@@ -18,7 +18,6 @@ const ROLES: &str = include_str!("../../roles.sql");
 
 /// How long a migration waits for a lock. All commits that need the table wait behind it meanwhile.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-const SET_LOCK_TIMEOUT: &str = "SET lock_timeout = '3s'";
 /// Lets the commits through that have waited behind the migration.
 const PAUSE: &str = "SELECT pg_sleep(5)";
 /// How many times in a row other sessions may keep a migration from its locks. About four minutes.
@@ -30,11 +29,17 @@ pub enum MigrationError {
     /// PostgreSQL rejects a statement, or cannot be reached.
     #[error("database migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Other sessions held locks on the tables for too long.
+    /// PostgreSQL rejects a statement, again and again, while other sessions hold locks on the tables.
     #[error(
-        "database migration failed: other sessions hold locks on the tables: {0}; wait until they end, or end them with `SELECT pg_terminate_backend(PID)`, and run the migration again"
+        "database migration failed: {error}; other sessions hold locks on the tables: {holders}; if that is the cause, wait until they end, or end them with `SELECT pg_terminate_backend(PID)`, and run the migration again"
     )]
-    Locked(String),
+    Locked {
+        /// The last error.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+        /// The other sessions, in words.
+        holders: String,
+    },
 }
 
 /// What a migration waits for.
@@ -71,7 +76,8 @@ pub async fn migrate_and_report_wait(
         on_wait(MigrationWait::OtherMigration);
         execute(&mut connection, LOCK).await?;
     }
-    execute(&mut connection, SET_LOCK_TIMEOUT).await?;
+    let set_lock_timeout = format!("SET lock_timeout = {}", LOCK_TIMEOUT.as_millis());
+    execute(&mut connection, &set_lock_timeout).await?;
     let (mut names, mut attempt, mut reported) = (Vec::new(), 1, String::new());
     loop {
         let began = Instant::now();
@@ -87,7 +93,7 @@ pub async fn migrate_and_report_wait(
         };
         let Some(holders) = holders else { return Err(MigrationError::Failed(error)) };
         if attempt == ATTEMPTS {
-            return Err(MigrationError::Locked(holders));
+            return Err(MigrationError::Locked { error, holders });
         }
         if holders != reported {
             on_wait(MigrationWait::Locks(holders.clone()));

@@ -253,6 +253,16 @@ fn another_subscription_may_give_the_reading_again() {
 }
 
 #[test]
+fn a_time_without_a_name_is_refused_until_one_is_added() {
+    let letter = letter(Reason::MalformedJson, "zigbee2mqtt/a", br#"{"state":"ON"}"#);
+    let preset = |keys: &str| brokers(&format!("[mqtt]\npreset = \"zigbee2mqtt\"\n{keys}")).remove(0);
+    let refusal = message_for(&letter, &preset(""), false).unwrap_err().to_string();
+    assert!(refusal.contains("add one, such as \"replayed_at\""), "{refusal}");
+    let message = message_for(&letter, &preset("timestamp_keys = [\"replayed_at\"]"), false).unwrap();
+    assert!(String::from_utf8(message.payload).unwrap().contains("\"replayed_at\":\"2026-"));
+}
+
+#[test]
 fn a_topic_of_several_brokers_is_refused() {
     let text = r#"
         [[mqtt]]
