@@ -240,17 +240,13 @@ impl PayloadDecoder {
             labels.iter().flatten().try_for_each(|label| whole.check_name(label))?;
             return scratch.walked(ts).map(|measurement| Measurement { labels, ..measurement });
         }
-        // A rule of mqtt.ignore concerns whole messages, not elements of one.
-        let message: &str = &whole.text;
-        let is_message = std::ptr::eq(text, message);
-        let no_field = if is_message { PayloadError::no_field_in_message } else { PayloadError::no_field };
         if let Some(left_out) = left_out {
-            return Err(no_field(&left_out[reports_before..]));
+            return Err(PayloadError::no_field(&left_out[reports_before..]));
         }
         let mut left_out = Vec::new();
         // The same walk, so the same end.
         let _ = self.walk_once(scratch, text, compiled, Some(&mut left_out));
-        Err(no_field(&left_out))
+        Err(PayloadError::no_field(&left_out))
     }
 
     fn walk_once(

@@ -40,16 +40,15 @@ impl Covariance {
         Self { size, shrinkage, factor: lower.clone(), lower, due: 0, solved: Vec::new() }
     }
 
-    /// Returns T² of the residuals: their squared length in units of what is usual for them
-    /// together.
-    pub(crate) fn squared_distance(&mut self, residuals: impl Iterator<Item = f64>) -> f64 {
+    /// Returns T² of the numbers: their squared length in units of what is usual for them together.
+    pub(crate) fn squared_distance(&mut self, numbers: impl Iterator<Item = f64>) -> f64 {
         self.solved.clear();
         let mut begin = 0;
         let mut sum = 0.0;
-        for (row, residual) in residuals.take(self.size).enumerate() {
+        for (row, number) in numbers.take(self.size).enumerate() {
             let factors = &self.factor[begin..=begin + row];
             let known: f64 = factors.iter().zip(&self.solved).map(|(a, b)| a * b).sum();
-            let solved = (residual - known) / factors[row];
+            let solved = (number - known) / factors[row];
             sum += solved * solved;
             self.solved.push(solved);
             begin += row + 1;
@@ -100,11 +99,11 @@ impl Covariance {
 
     /// Learns a reading's numbers. `rate` is its weight in the running covariance. Returns whether the
     /// inverse is renewed.
-    pub(crate) fn learn(&mut self, residuals: &[f64], rate: f64) -> bool {
+    pub(crate) fn learn(&mut self, numbers: &[f64], rate: f64) -> bool {
         let mut cells = self.lower.iter_mut();
         for row in 0..self.size {
-            let own = residuals[row].clamp(-CLIP, CLIP);
-            for (cell, other) in cells.by_ref().take(row + 1).zip(residuals) {
+            let own = numbers[row].clamp(-CLIP, CLIP);
+            for (cell, other) in cells.by_ref().take(row + 1).zip(numbers) {
                 *cell += rate * (own * other.clamp(-CLIP, CLIP) - *cell);
             }
         }

@@ -89,8 +89,7 @@ impl FieldModels {
             self.residuals.push(forecast.residual());
         }
         if has_relations {
-            let scores = self.forecasts.iter().zip(imputed);
-            self.relations.observe(scores.map(|(forecast, imputed)| forecast.standard_score(*imputed)));
+            self.relations.observe(self.forecasts.iter().map(Forecast::standard_score));
             for (of_field, size) in measures.chunks_mut(FIELD_MEASURES).zip(self.relations.sizes()) {
                 of_field[RELATION] = logarithm(size);
             }

@@ -52,7 +52,7 @@ pub(crate) struct Forecast {
     /// Moving mean and moving power of the clipped residual.
     drift: f64,
     unrest: f64,
-    /// Clipped distance of the last coordinate from the mean.
+    /// Clipped distance of the last coordinate from the mean; 0 after a silence without one.
     #[serde(skip)]
     last: f64,
     #[serde(skip)]
@@ -107,6 +107,7 @@ impl Forecast {
     /// Passes over a reading without this field.
     pub(crate) fn pass_over(&mut self) {
         self.residual = 0.0;
+        self.last = if self.known == 0 { 0.0 } else { self.lags[0] };
     }
 
     /// Returns the forecast from the last `order` lags, and by which factor its usual error is
@@ -162,14 +163,9 @@ impl Forecast {
     /// Returns the last coordinate's distance from the running mean, in standard deviations. It is
     /// clipped, and 0 while the field is constant. Of a field that the last reading lacks, it is that
     /// of the reading before, or 0 after a silence.
-    pub(crate) fn standard_score(&self, is_imputed: bool) -> f64 {
-        let distance = match (is_imputed, self.known) {
-            (false, _) => self.last,
-            (true, 0) => 0.0,
-            (true, _) => self.lags[0],
-        };
+    pub(crate) fn standard_score(&self) -> f64 {
         let deviation = self.covariances[0].sqrt();
-        if deviation > 0.0 { (distance / deviation).clamp(-CLIP, CLIP) } else { 0.0 }
+        if deviation > 0.0 { (self.last / deviation).clamp(-CLIP, CLIP) } else { 0.0 }
     }
 
     /// Returns the last residual, in units of its usual size.

@@ -14,7 +14,8 @@
 //! 4. *Forecasts and courses.* For each field, an autoregression forecasts the next reading, another
 //!    one the next mean of four readings, and a dictionary holds the usual shapes of the last 16. Of
 //!    several fields, each is compared with its own past first: how rare is the rarest of them, the
-//!    mean of them, and their combination (Hotelling's T²)?
+//!    mean of them, and their combination (Hotelling's T²)? Each value is also compared with its
+//!    linear regression on the other fields.
 //! 5. *Surprise.* Each measure, and a short and a long moving mean of it, becomes a tail probability
 //!    against the sensor's whole past, which is kept in a bounded sketch. Their −log10 are combined
 //!    within each view, so that the greatest counts most. The surprise is the weighted mean of the
@@ -56,16 +57,17 @@
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //!   `clock_change`: a clock that goes back.
 //! - `scale`, `spread`: a field's running scale, and a running mean with its deviation.
+//!   `repetition`: how often a field repeats its value, and how rare that is.
 //! - `durations`, `pace`: how long a field stays at a value, and how fast it changes.
 //!   `value_table`: the values of a field that takes few of them. `new_values`: how rare another
 //!   one is. `stepwise`: how rare a value, a change and a stay are. `steps`: all stepwise fields of
 //!   a sensor. `watch`: constant fields that are no part of the point.
 //! - `level`: the forest. `autoregression`: the coefficients of a forecast. `forecast`: a field's
 //!   forecast. `course`: a field's slower course and its shapes. `covariance`: T² of the residuals of
-//!   all fields. `field_models`: forecast, course and
-//!   covariance of all fields together. `residuals`: what they say together. `caution`:
-//!   when they learn slowly although no anomaly is open.
-//!   `model`: the forest and the forecasts of a sensor.
+//!   all fields. `relations`: each value beside the one that the other fields make likely.
+//!   `field_models`: forecasts, courses, covariance and relations of all fields. `residuals`: what
+//!   they say together. `caution`: when they learn slowly although no anomaly is open. `model`: the
+//!   forest and the forecasts of a sensor.
 //! - `tail`: how rare a value is among all past values. `surprise`: the views, and from many
 //!   measures to one number.
 //! - `grade`: from surprise to grade and threshold. `calibration`: the same, corrected by the

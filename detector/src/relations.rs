@@ -144,7 +144,8 @@ mod tests {
         // The first two fields change places, and the third is new.
         relations.take_over(&known, &[Some(1), Some(0), None]);
         assert!(relations.is_sound(3));
-        let apart = sizes(&mut relations, [-1.5, 1.5, 0.0]);
+        let [together, apart] = [1.45, -1.45].map(|follower| sizes(&mut relations, [follower, 1.5, 0.0]));
+        assert!(together[0] < 1.0 && together[1] < 1.0, "{together:?}");
         assert!(apart[0] > 6.0 && apart[1] > 6.0, "{apart:?}");
     }
 

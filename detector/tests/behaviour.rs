@@ -208,6 +208,15 @@ fn of_one_field_the_course_weighs_one_and_a_half_times_as_much() {
     has_the_surprise_of_its_views(&explanation.unwrap(), &[1.0, 1.0, 1.5]);
 }
 
+/// Returns how rare the greatest error of the relations would be in the next reading.
+fn rarity_of_relations(sensor: &Sensor, names: &str, values: &[f64]) -> f64 {
+    let now = sensor.now + sensor.every;
+    let (_, explanation) = sensor.detector.clone().explain(now, &split_names(names), values).unwrap();
+    let views = explanation.unwrap().views;
+    let relations = views.into_iter().find(|view| view.name == "relations").unwrap();
+    relations.measures[0].present.rarity
+}
+
 #[test]
 fn usual_values_that_do_not_belong_together_show_in_the_relations() {
     let mut sensor = Sensor::new(&test_config(), "current load");
@@ -216,15 +225,8 @@ fn usual_values_that_do_not_belong_together_show_in_the_relations() {
         load = 0.9 * load + 0.44 * noise.normal();
         vec![10.0 * load + noise.normal(), load]
     });
-    let names = split_names("current load");
-    let greatest = |values: [f64; 2]| {
-        let now = sensor.now + sensor.every;
-        let (_, explanation) = sensor.detector.clone().explain(now, &names, &values).unwrap();
-        let views = explanation.unwrap().views;
-        let relations = views.into_iter().find(|view| view.name == "relations").unwrap();
-        relations.measures[0].present.rarity
-    };
-    let (together, apart) = (greatest([12.5, 1.2]), greatest([-12.5, 1.2]));
+    let [together, apart] =
+        [12.5, -12.5].map(|current| rarity_of_relations(&sensor, "current load", &[current, 1.2]));
     assert!(together < 1.0 && apart > 4.0, "{together} {apart}");
 }
 
@@ -237,16 +239,9 @@ fn a_field_that_most_readings_lack_makes_no_complete_reading_unusual() {
         let seldom = if i % 14 == 0 { noise.normal() } else { f64::NAN };
         vec![seldom, 10.0 * load + noise.normal(), load]
     });
-    let names = split_names("a current load");
-    let greatest = |values: [f64; 3]| {
-        let now = sensor.now + sensor.every;
-        let (_, explanation) = sensor.detector.clone().explain(now, &names, &values).unwrap();
-        let views = explanation.unwrap().views;
-        let relations = views.into_iter().find(|view| view.name == "relations").unwrap();
-        relations.measures[0].present.rarity
-    };
     for seldom in [0.3, f64::NAN] {
-        let (together, apart) = (greatest([seldom, 12.5, 1.2]), greatest([seldom, -12.5, 1.2]));
+        let [together, apart] = [12.5, -12.5]
+            .map(|current| rarity_of_relations(&sensor, "a current load", &[seldom, current, 1.2]));
         assert!(together < 1.0 && apart > 3.5, "{together} {apart}");
     }
 }

@@ -53,21 +53,21 @@ pub(crate) fn start(config: &Config, metrics: &Metrics) -> JoinHandle<()> {
     actix_rt::spawn(async move {
         let mut last_slow: Option<Instant> = None;
         loop {
-            let is_slow_due = last_slow.is_none_or(|last| last.elapsed() >= SLOW_INTERVAL);
-            let pruned = tokio::time::timeout(TIMEOUT, pruner.prune(is_slow_due)).await;
-            match pruned.unwrap_or_else(|elapsed| Err(elapsed.into())) {
-                Ok(()) if is_slow_due => last_slow = Some(Instant::now()),
-                Ok(()) => {}
-                Err(error) => {
-                    if let Some(repeated) = complaints::due("delete old rows", &error) {
-                        let error = format!("{error:#}");
-                        tracing::warn!(error, repeated, "old rows cannot be deleted; trying again");
-                    }
-                }
-            }
+            let pruned = tokio::time::timeout(TIMEOUT, pruner.prune(&mut last_slow)).await;
+            report("delete old rows", pruned.unwrap_or_else(|elapsed| Err(elapsed.into())));
             tokio::time::sleep(INTERVAL).await;
         }
     })
+}
+
+/// Logs the error of a step, but not each time that it repeats.
+fn report(step: &'static str, outcome: anyhow::Result<()>) {
+    if let Err(error) = outcome
+        && let Some(repeated) = complaints::due(step, &error)
+    {
+        let error = format!("{error:#}");
+        tracing::warn!(error, repeated, step, "old rows cannot be deleted; trying again");
+    }
 }
 
 /// Returns the limit of a setting that is 0 without a limit.
@@ -76,13 +76,20 @@ fn limit(keep: Duration) -> Option<Duration> {
 }
 
 impl Pruner {
-    /// Takes every step, also after one that fails. Returns the first error.
-    async fn prune(&self, with_slow: bool) -> anyhow::Result<()> {
+    /// Takes every step, also after one that fails. `last_slow` is when the slow tables were last
+    /// pruned.
+    async fn prune(&self, last_slow: &mut Option<Instant>) -> anyhow::Result<()> {
         let mut postgres = connect_postgres(&self.server).await?;
-        let dead_letters = self.prune_dead_letters(&mut postgres).await;
-        let sensors = self.forget_sensors(&mut postgres).await;
-        let slow = if with_slow { self.prune_slow_tables(&mut postgres).await } else { Ok(()) };
-        dead_letters.and(sensors).and(slow)
+        report("delete dead letters", self.prune_dead_letters(&mut postgres).await);
+        report("forget sensors", self.forget_sensors(&mut postgres).await);
+        if last_slow.is_none_or(|last| last.elapsed() >= SLOW_INTERVAL) {
+            let pruned = self.prune_slow_tables(&mut postgres).await;
+            if pruned.is_ok() {
+                *last_slow = Some(Instant::now());
+            }
+            report("delete rows of slow tables", pruned);
+        }
+        Ok(())
     }
 
     async fn forget_sensors(&self, postgres: &mut PostgresConnection) -> anyhow::Result<()> {

@@ -125,7 +125,8 @@ fn advice(error: &TimestampError) -> &'static str {
 const MAX_NAMED: usize = 4;
 
 impl PayloadError {
-    /// An object without a field; names the first of its members.
+    /// An object without a field; names the first of its members. If its members are without a value at
+    /// the moment, the error names the rule that ignores such messages.
     pub(super) fn no_field(left_out: &[LeftOut]) -> Self {
         let mut found = String::new();
         for (index, member) in left_out.iter().take(MAX_NAMED).enumerate() {
@@ -136,28 +137,14 @@ impl PayloadError {
             // Writing to a string cannot fail.
             let _ = write!(found, "; and {} more", left_out.len() - MAX_NAMED);
         }
-        Self::NoNumericField { found }
-    }
-
-    /// A message without a field. If its members only have no value now, the error names the rule
-    /// that ignores such messages.
-    pub(super) fn no_field_in_message(left_out: &[LeftOut]) -> Self {
-        let mut error = Self::no_field(left_out);
-        let missing = left_out.iter().filter(|member| member.reason == LeftOutReason::Missing);
-        let missing: Vec<&str> = missing.map(|member| member.path.as_str()).collect();
-        if let Self::NoNumericField { found } = &mut error
-            && !missing.is_empty()
+        if left_out.iter().any(|member| member.reason == LeftOutReason::Missing)
             && left_out.iter().all(|member| is_without_value(&member.reason))
         {
-            let rule = if missing.len() > MAX_NAMED {
-                ", with lacks and the names of these members".to_owned()
-            } else {
-                format!(": {{ lacks = {missing:?} }}")
-            };
-            found.push_str("; mqtt.ignore passes over such messages");
-            found.push_str(&rule);
+            found.push_str(
+                "; a rule of mqtt.ignore with topic and lacks passes over JSON objects without a value",
+            );
         }
-        error
+        Self::NoNumericField { found }
     }
 
     pub(super) fn malformed(error: &serde_json::Error) -> Self {
@@ -189,8 +176,8 @@ impl PayloadError {
     }
 }
 
-/// Whether a member has no value, or is not meant to be read: no other setting makes a field of it,
-/// but for a text, which may be a unit.
+/// Whether a member has no value at the moment, or is not meant to be read. A text counts as such a
+/// member, because it is often a unit.
 fn is_without_value(reason: &LeftOutReason) -> bool {
     use LeftOutReason::{Empty, Excluded, Missing, NoTime, NotIncluded, OutsideRoot, Text};
     matches!(reason, Missing | Excluded | NotIncluded | OutsideRoot | Text(_) | NoTime | Empty)

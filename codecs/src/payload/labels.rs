@@ -29,9 +29,9 @@ fn member(object: &str, path: &str) -> Option<Box<str>> {
     Some(pairs.collect::<Vec<_>>().join(",").into())
 }
 
-/// Returns the JSON of the member at a path.
+/// Returns the JSON of the member at a path. A name in it may be the index of an element of an array.
 pub(super) fn find<'o>(object: &'o str, path: &str) -> Option<&'o str> {
-    let members = members(object)?;
+    let members = members(object).or_else(|| elements(object))?;
     if let Some(json) = members.get(path) {
         return Some(json);
     }
@@ -57,6 +57,21 @@ pub(super) fn members(object: &str) -> Option<BTreeMap<Cow<'_, str>, &str>> {
         members.insert(unquoted(quoted), scanner.since(start).trim_ascii());
     }
     Some(members)
+}
+
+/// Returns the elements of an array with their JSON, each under its index.
+fn elements(array: &str) -> Option<BTreeMap<Cow<'_, str>, &str>> {
+    let mut scanner = Scanner::new(array);
+    if scanner.token().ok()? != Token::Array {
+        return None;
+    }
+    let mut elements = BTreeMap::new();
+    while scanner.element(elements.is_empty()).ok()? {
+        let start = scanner.position();
+        scanner.skip(|_| true).ok()?;
+        elements.insert(elements.len().to_string().into(), scanner.since(start).trim_ascii());
+    }
+    Some(elements)
 }
 
 fn text(json: &str) -> Option<Box<str>> {

@@ -46,6 +46,12 @@ mod tests {
     }
 
     #[test]
+    fn an_element_of_an_array_is_a_member() {
+        assert!(!lacks(r#"{"a":[1,2]}"#, &["a.1"]) && !lacks(r#"{"a":[{"b":1}]}"#, &["a.0.b"]));
+        assert!(lacks(r#"{"a":[1,null]}"#, &["a.1"]) && lacks(r#"{"a":[1,2]}"#, &["a.2"]));
+    }
+
+    #[test]
     fn only_an_object_lacks_a_member() {
         for payload in ["21.5", "[]", r#"[{"b":1}]"#, r#"{"b":1"#, r#"{"b":oops}"#, "on", ""] {
             assert!(!lacks(payload, &["a"]), "{payload}");

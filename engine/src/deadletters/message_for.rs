@@ -39,39 +39,58 @@ pub(super) fn message_for<'b>(
     if letter.topic.len() > DeadLetter::MAX_TOPIC_BYTES - 4 {
         return Err(Refusal::TopicCut(letter.topic.len()));
     }
-    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
-    let (mut receiving, mut messages) = (Vec::new(), Vec::new());
+    let (mut refusals, mut receiving, mut messages) = (Refusals::default(), Vec::new(), Vec::new());
     for broker in brokers {
         match message_at(letter, broker, time) {
             Ok(message) => messages.push((broker, message)),
-            Err(Refusal::NotSubscribed(_)) => continue,
-            Err(other) => refusal = other,
+            Err(refusal) => {
+                let is_received = !matches!(refusal, Refusal::NotSubscribed(_));
+                refusals.add(refusal);
+                // Where a reading cannot be read, its message is none of the broker.
+                if !is_received || letter.of_reading {
+                    continue;
+                }
+            }
         }
-        receiving.push(broker);
-    }
-    // A message is received by every broker with its topic, a reading only where it can be read.
-    if letter.of_reading {
-        receiving = messages.iter().map(|&(broker, _)| broker).collect();
+        receiving.push(broker.name.as_str());
     }
     if receiving.len() > 1 {
-        let brokers: Vec<&str> = receiving.iter().map(|broker| broker.name.as_str()).collect();
-        return Err(Refusal::SeveralBrokers { topic: letter.topic.clone(), brokers: brokers.join(", ") });
+        let topic = messages.first().map_or(&letter.topic, |(_, message)| &message.topic).clone();
+        return Err(Refusal::SeveralBrokers { topic, brokers: receiving.join(", ") });
     }
-    messages.pop().ok_or(refusal)
+    messages.pop().ok_or_else(|| refusals.most_telling(letter))
+}
+
+/// Why no subscription can receive a message.
+#[derive(Default)]
+struct Refusals {
+    last: Option<Refusal>,
+}
+
+impl Refusals {
+    /// Adds a refusal. That a topic is not subscribed to says the least.
+    fn add(&mut self, refusal: Refusal) {
+        if self.last.is_none() || !matches!(refusal, Refusal::NotSubscribed(_)) {
+            self.last = Some(refusal);
+        }
+    }
+
+    fn most_telling(self, letter: &DeadLetterRow) -> Refusal {
+        self.last.unwrap_or_else(|| Refusal::NotSubscribed(letter.topic.clone()))
+    }
 }
 
 /// Returns the message for a broker. The first subscription that can receive it counts.
 fn message_at(letter: &DeadLetterRow, broker: &BrokerRules, time: ReplayTime) -> Result<Message, Refusal> {
-    let mut refusal = Refusal::NotSubscribed(letter.topic.clone());
+    let mut refusals = Refusals::default();
     for rules in &broker.subscriptions {
         match message_by(letter, rules, &broker.decoder, time) {
             Ok(message) => return Ok(message),
             // Another subscription may still receive it.
-            Err(Refusal::NotSubscribed(_)) => {}
-            Err(other) => refusal = other,
+            Err(refusal) => refusals.add(refusal),
         }
     }
-    Err(refusal)
+    Err(refusals.most_telling(letter))
 }
 
 fn message_by(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chrono::Utc;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ use thicket_store::postgres::{
 use super::message::{Message, Refusal};
 use super::message_for::{ReplayTime, message_for};
 use super::republish::{AT_ONCE, Republishers};
-use super::rules::BrokerRules;
+use super::rules::{BrokerRules, named};
 use crate::config::Config;
 use crate::format::count;
 use crate::output::{Format, JsonArray};
@@ -60,7 +60,10 @@ pub(super) async fn replay(
     options: ReplayOptions,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
-    let brokers = brokers_of(config, options.broker.as_deref())?;
+    let mut brokers = BrokerRules::of(config)?;
+    if let Some(name) = &options.broker {
+        brokers = vec![named(brokers, name)?];
+    }
     let mut republishers = Republishers::new(config);
     // The dead letters of one message may be on several pages.
     let mut published = HashSet::new();
@@ -118,21 +121,6 @@ fn message_hash(letter: &DeadLetterRow) -> [u8; 32] {
     hash.update(&letter.topic);
     hash.update(&letter.payload);
     hash.finalize().into()
-}
-
-/// Returns the brokers to which messages may be published: all of them, or those with a name.
-fn brokers_of(config: &Config, name: Option<&str>) -> anyhow::Result<Vec<BrokerRules>> {
-    let mut brokers = BrokerRules::of(config)?;
-    let Some(name) = name else { return Ok(brokers) };
-    let names: Vec<String> = brokers.iter().map(|broker| broker.name.clone()).collect();
-    brokers.retain(|broker| broker.name == name);
-    if brokers.is_empty() {
-        bail!("no broker is called {name}; mqtt has {}", names.join(", "));
-    }
-    if brokers.len() > 1 {
-        bail!("{} brokers are called {name}; give each a mqtt.name of its own", brokers.len());
-    }
-    Ok(brokers)
 }
 
 fn decide<'b>(letter: &DeadLetterRow, brokers: &'b [BrokerRules], options: &ReplayOptions) -> Decision<'b> {

@@ -1,6 +1,7 @@
 //! How the engine reads the messages of each broker, as far as it decides what is published for a
 //! dead letter.
 
+use anyhow::bail;
 use thicket_actors::source::MessageDecoder;
 use thicket_codecs::{Format, PayloadDecoder, PayloadLimits, TopicTemplates};
 
@@ -56,5 +57,42 @@ impl BrokerRules {
             Ok(Self { index, name: mqtt.broker.label(), subscriptions, decoder })
         };
         config.mqtt.iter().enumerate().map(broker).collect()
+    }
+}
+
+/// Returns the broker with this name.
+pub(super) fn named(brokers: Vec<BrokerRules>, name: &str) -> anyhow::Result<BrokerRules> {
+    let (mut of_name, others): (Vec<_>, Vec<_>) = brokers.into_iter().partition(|broker| broker.name == name);
+    match (of_name.pop(), of_name.len()) {
+        (Some(broker), 0) => Ok(broker),
+        (Some(_), more) => bail!("{} brokers are called {name}; give each a mqtt.name of its own", more + 1),
+        (None, _) => {
+            let names: Vec<&str> = others.iter().map(|broker| broker.name.as_str()).collect();
+            bail!("no broker is called {name}; mqtt has {}", names.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::{Overrides, load};
+
+    /// Returns the rules of a configuration.
+    pub(in super::super) fn brokers(text: &str) -> Vec<BrokerRules> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        BrokerRules::of(&load(Some(file.path()), &Overrides::default()).unwrap().config).unwrap()
+    }
+
+    #[test]
+    fn a_broker_has_a_name_of_its_own() {
+        let text = "[[mqtt]]\nurl = \"mqtt://a\"\n[[mqtt]]\nname = \"plant\"\nurl = \"mqtt://a\"\n";
+        let of_name = |text: &str, name| named(brokers(text), name).map(|broker| broker.index);
+        assert_eq!([of_name(text, "a:1883").unwrap(), of_name(text, "plant").unwrap()], [0, 1]);
+        let error = of_name(text, "b").unwrap_err().to_string();
+        assert_eq!(error, "no broker is called b; mqtt has a:1883, plant");
+        let error = of_name(&text.replace("name = \"plant\"", ""), "a:1883").unwrap_err().to_string();
+        assert_eq!(error, "2 brokers are called a:1883; give each a mqtt.name of its own");
     }
 }

@@ -1,6 +1,7 @@
 //! Finds the members of JSON payloads that hold a time or name a device.
 
 mod devices;
+mod names;
 mod times;
 
 pub(super) use devices::DeviceMember;
@@ -12,6 +13,7 @@ use times::Times;
 /// Maximum number of members of a payload that are looked at.
 const MAX_MEMBERS: usize = 200;
 const MAX_DEPTH: usize = 4;
+
 /// The members of the payloads of one form. Each object of an array is a message of its own.
 #[derive(Debug, Default)]
 pub(super) struct Members {
@@ -50,30 +52,19 @@ impl Members {
         if object.is_object() {
             flatten("", object, 0, &mut members);
         }
-        let members = members.into_iter().map(|(path, value)| {
-            let name = name_of(&path);
-            (path, name, value)
-        });
-        let members: Vec<(String, String, Value)> = members.collect();
         self.times.add(&members);
         self.devices.add(topic, &members);
     }
 
     /// Returns the settings that fit.
     pub(super) fn suggestions(&self) -> Suggestions {
-        let times = self.times.best(name_of);
+        let times = self.times.best();
         Suggestions {
             local_times: times.first().is_some_and(|best| best.is_local),
             timestamp_keys: times.into_iter().map(|time| time.path).collect(),
-            device: self.devices.best(name_of),
+            device: self.devices.best(),
         }
     }
-}
-
-/// Returns the last name of a path as names are compared: in lower case, without `_` and `-`.
-fn name_of(path: &str) -> String {
-    let name = path.rsplit('.').next().unwrap_or(path);
-    name.chars().filter(|letter| !matches!(letter, '_' | '-')).collect::<String>().to_lowercase()
 }
 
 fn flatten(path: &str, value: &Value, depth: usize, members: &mut Vec<(String, Value)>) {

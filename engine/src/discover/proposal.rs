@@ -134,9 +134,7 @@ impl Proposal {
 /// Returns the messages that are not retained; all if there is no other.
 fn read_by_engine<'m>(messages: &[&'m Message]) -> impl Iterator<Item = &'m Message> {
     let all_are_retained = messages.iter().all(|message| message.retained);
-    let read: Vec<&Message> =
-        messages.iter().filter(|message| all_are_retained || !message.retained).copied().collect();
-    read.into_iter()
+    messages.iter().copied().filter(move |message| all_are_retained || !message.retained)
 }
 
 fn note_of_retained(findings: &Findings) -> Option<String> {

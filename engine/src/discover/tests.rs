@@ -142,9 +142,7 @@ fn topics_of_different_forms_have_different_sensors() {
         &["garage/hall/hum", "house/hall/hum", "house/attic/hum"],
         &["zigbee2mqtt/plug", "home/plug"],
     ] {
-        let messages: Vec<(&str, &str)> = topics.iter().map(|topic| (*topic, "21.5")).collect();
-        let payload = r#"{"power":21.5}"#;
-        let messages: Vec<_> = messages.into_iter().map(|(topic, _)| (topic, payload)).collect();
+        let messages: Vec<_> = topics.iter().map(|topic| (*topic, r#"{"power":21.5}"#)).collect();
         let found = proposals_of(&messages);
         let sensors = sensors(&found).concat();
         let different: std::collections::BTreeSet<&str> = sensors.iter().copied().collect();

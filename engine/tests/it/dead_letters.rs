@@ -122,18 +122,18 @@ async fn a_message_with_several_dead_letters_is_published_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_dead_letters_are_shown_and_replayed_page_by_page() {
     let env = start(config()).await;
-    // Two of each message, so that a message is on two pages.
+    // Three of each message, so that some messages are on two pages.
     env.execute(
         "INSERT INTO dead_letters (partition, generation, n, item, received, reason, detail, topic, payload, payload_bytes, content)
          SELECT 1, 1, n, item, now() - make_interval(secs => n), 'no_topic_template', '', 'sensors/a', '21', 2, 0
-         FROM generate_series(1, 75) n, generate_series(0, 1) item",
+         FROM generate_series(1, 75) n, generate_series(0, 2) item",
     )
     .await;
     let _engine = env.engine().await;
     let shown = env.thicket(&["deadletter", "show", "--topic", "sensors/a", "--json"]);
-    assert_eq!(keys(&shown).len(), 150);
+    assert_eq!(keys(&shown).len(), 225);
     let text = stdout(&env.thicket(&["deadletter", "show", "--topic", "sensors/a"]));
-    assert_eq!((text.matches("\n\nkey ").count(), text.matches("key ").count()), (149, 150), "{text}");
+    assert_eq!((text.matches("\n\nkey ").count(), text.matches("key ").count()), (224, 225), "{text}");
     let replayed = env.thicket(&["deadletter", "replay", "--topic", "sensors/a", "--json"]);
     assert_eq!(keys(&replayed), keys(&shown));
     let nothing = env.thicket(&["deadletter", "replay", "--topic", "sensors/a", "--json"]);
@@ -216,6 +216,8 @@ async fn a_dead_letter_that_the_broker_does_not_take_is_not_replayed() {
     let away = env.thicket(&["deadletter", "replay", "01/2-3/4"]);
     assert_eq!(away.status.code(), Some(1));
     assert!(stderr(&away).contains("start it or set mqtt.url"));
+    let as_json = env.thicket(&["deadletter", "replay", "01/2-3/4", "--json"]);
+    assert_eq!((as_json.status.code(), stdout(&as_json).trim()), (Some(1), "[]"));
     assert_eq!(env.number("SELECT count(*) FROM dead_letters WHERE replayed IS NULL").await, 2);
 }
 

@@ -156,9 +156,9 @@ pub async fn request_saves(connection: &mut AsyncPgConnection, sensors: &[Sensor
 /// `silent`. Deletes such requests about sensors that have sent readings since. Returns the number
 /// of new requests.
 ///
-/// A sensor has no rows if its last day is before all day tables. While an older day is held, it
-/// may have none either, and waits. So no row is read: a search of all days for each silent sensor
-/// takes seconds.
+/// A sensor has no rows if its last day is before all day tables. While retention keeps an older day,
+/// a sensor waits even if it has no rows in it. So no row is read: a search of all days for each
+/// silent sensor takes seconds.
 pub async fn request_forgetting(connection: &mut AsyncPgConnection, silent: Duration) -> QueryResult<usize> {
     let first_day = first_day_query();
     sql_query(format!(

@@ -114,10 +114,9 @@ impl IgnoreConfig {
 
     /// Whether the rule names anything, and no path is empty.
     fn is_complete(&self) -> bool {
-        let lacks = self.lacks.as_ref().map(Paths::to_vec);
-        let is_list = |paths: Vec<String>| !paths.is_empty() && !paths.contains(&String::new());
-        let names_one = self.topic.is_some() || self.payload.is_some() || lacks.is_some();
-        names_one && lacks.is_none_or(is_list)
+        let lacks = self.lacks();
+        let names_one = self.topic.is_some() || self.payload.is_some() || !lacks.is_empty();
+        names_one && (self.lacks.is_none() || !lacks.is_empty()) && !lacks.contains(&String::new())
     }
 }
 
@@ -271,7 +270,7 @@ impl MessageConfig {
             check(
                 self.ignore.iter().all(IgnoreConfig::is_complete),
                 "ignore",
-                "a rule must name a topic, a payload, or members that are lacking",
+                "a rule must name a topic, a payload, or members that are lacking, and no path of `lacks` may be empty",
             ),
         ])
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::names::rank;
+
 /// Names of members that name a device, in lower case, without `_` and `-`, the best first.
 const DEVICE_NAMES: [&str; 24] = [
     "deveui",
@@ -64,12 +66,12 @@ impl Devices {
         *longest = objects.max(*longest);
     }
 
-    /// Adds a message with its members: the path, the name as names are compared, and the value.
-    pub(super) fn add(&mut self, topic: &str, members: &[(String, String, Value)]) {
+    /// Adds a message with the paths and values of its members.
+    pub(super) fn add(&mut self, topic: &str, members: &[(String, Value)]) {
         let of_topic = self.topics.entry(topic.to_owned()).or_default();
         of_topic.messages += 1;
-        for (path, name, value) in members {
-            if rank(name).is_none() {
+        for (path, value) in members {
+            if rank(path, &DEVICE_NAMES).is_none() {
                 continue;
             }
             let text = match value {
@@ -84,13 +86,13 @@ impl Devices {
     }
 
     /// Returns the member that tells devices apart; `None` if no topic has several.
-    pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Option<DeviceMember> {
+    pub(super) fn best(&self) -> Option<DeviceMember> {
         let paths: BTreeSet<&String> = self.topics.values().flat_map(|one| one.members.keys()).collect();
         let found = paths.into_iter().filter_map(|path| self.member(path));
         // The more values, the more devices: two of them can have the same name, but not the same
         // id.
         let order =
-            |(member, values): &(DeviceMember, usize)| (Reverse(*values), rank(&name_of(&member.path)));
+            |(member, values): &(DeviceMember, usize)| (Reverse(*values), rank(&member.path, &DEVICE_NAMES));
         found.min_by_key(order).map(|(member, _)| member)
     }
 
@@ -113,8 +115,4 @@ impl Devices {
         let topics = complete().map(|(topic, ..)| topic.clone()).collect();
         (values > 0 && recurs).then(|| (DeviceMember { path: path.to_owned(), topics }, values))
     }
-}
-
-fn rank(name: &str) -> Option<usize> {
-    DEVICE_NAMES.iter().position(|device| *device == name)
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use thicket_codecs::timestamp::{TimestampError, parse_lenient};
 use thicket_schema::Timestamp;
 
+use super::names::rank;
+
 /// Names of members that hold a time, in lower case, without `_` and `-`, the best first.
 const TIME_NAMES: [&str; 11] = [
     "ts",
@@ -54,10 +56,10 @@ pub(super) struct TimeMember {
 }
 
 impl Times {
-    /// Adds a message with its members: the path, the name as names are compared, and the value.
-    pub(super) fn add(&mut self, members: &[(String, String, Value)]) {
-        let of_member = |(path, name, value): &(String, String, Value)| {
-            rank(name)?;
+    /// Adds a message with the paths and values of its members.
+    pub(super) fn add(&mut self, members: &[(String, Value)]) {
+        let of_member = |(path, value): &(String, Value)| {
+            rank(path, &TIME_NAMES)?;
             let (is_local, micros) = time_of(value)?;
             Some((path.clone(), is_local, micros))
         };
@@ -77,13 +79,13 @@ impl Times {
 
     /// Returns the members that hold the time, the best first: one that differs between messages,
     /// and lies near the latest time of its message.
-    pub(super) fn best(&self, name_of: impl Fn(&str) -> String) -> Vec<TimeMember> {
+    pub(super) fn best(&self) -> Vec<TimeMember> {
         let mut times: Vec<(&String, &OfPath)> = self.0.iter().collect();
         times.sort_by_key(|(path, one)| {
             let stands_still = one.messages > 1 && !one.varies;
             let is_far = 2 * one.far > one.messages;
             let depth = path.matches('.').count();
-            (stands_still, is_far, Reverse(one.messages), depth, rank(&name_of(path)))
+            (stands_still, is_far, Reverse(one.messages), depth, rank(path, &TIME_NAMES))
         });
         let member = |(path, one): (&String, &OfPath)| TimeMember {
             path: path.clone(),
@@ -91,10 +93,6 @@ impl Times {
         };
         times.into_iter().take(MAX_PATHS).map(member).collect()
     }
-}
-
-fn rank(name: &str) -> Option<usize> {
-    TIME_NAMES.iter().position(|time| *time == name)
 }
 
 /// Returns whether a time has no offset from UTC, and the time in µs since 1970, as if it were in
