@@ -140,7 +140,10 @@ fn two_builds() -> Case {
         Action::UntilShared,
         Action::Release(0.5),
         Action::Kill(Node::A),
-        Action::UntilStored(0.4),
+        // The later build scores readings of every partition.
+        Action::UntilOwner(Node::B),
+        Action::Release(0.6),
+        Action::UntilIdle,
         Action::Build(Build::Present),
         Action::Start(Node::A, vec![]),
         Action::Stop(Node::B),
@@ -150,7 +153,7 @@ fn two_builds() -> Case {
         Action::UntilLogged(Node::A, refused),
         Action::Build(Build::Later),
         Action::Start(Node::B, vec![]),
-        Action::UntilStored(0.6),
+        Action::UntilStored(0.65),
         Action::Release(0.9),
         Action::Stop(Node::A),
     ])
