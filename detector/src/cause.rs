@@ -26,6 +26,19 @@ pub struct Cause {
     /// How many readings in a row have had this value, if the reading is unusual because that is far more
     /// than before; else 0.
     pub repeated: u32,
+    /// How many readings in a row have not had the value at which the field rests, if the reading is
+    /// unusual because that is far more than before; else 0. `expected`, `low` and `high` are then that
+    /// value.
+    pub away: u32,
+}
+
+impl Cause {
+    /// Says that the field has been away from the value at which it rests for so many readings.
+    pub(crate) fn be_away(&mut self, rest: f64, readings: u32) {
+        self.away = readings;
+        (self.low, self.expected, self.high) = (rest, rest, rest);
+        self.direction = Direction::of(self.actual, rest, rest);
+    }
 }
 
 /// Where a value lies, compared with the expected band.

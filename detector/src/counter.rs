@@ -100,7 +100,7 @@ impl Counter {
 
 impl Total {
     fn growth_to(self, now: Self) -> f64 {
-        let growth = (now.value - self.value) / ((now.ts - self.ts).max(1) as f64 / 1e6);
+        let growth = (now.value - self.value) / (now.ts.saturating_sub(self.ts).max(1) as f64 / 1e6);
         if growth.is_finite() { growth } else { f64::NAN }
     }
 

@@ -324,7 +324,8 @@ impl Detector {
     /// Counts the reading as learnt. Returns whether it comes after a silence.
     fn take_time(&mut self, ts: i64) -> bool {
         let state = &mut self.state;
-        let after_silence = state.newest_scored.is_some_and(|newest| state.rhythm.observe(ts - newest));
+        let after_silence =
+            state.newest_scored.is_some_and(|newest| state.rhythm.observe(ts.saturating_sub(newest)));
         state.newest = Some(ts);
         state.newest_scored = Some(ts);
         state.learnt += 1;
@@ -434,8 +435,8 @@ impl Detector {
                 }
             }
         };
-        let is_first = transition == Transition::Begin;
-        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity, is_first) {
+        let before = ongoing.pattern.readings();
+        if ongoing.is_known && !state.verdicts.is_normal(&causes, rarity, before) {
             ongoing.is_known = false;
             if !recurs {
                 ongoing.pattern.count_alarm(threshold);

@@ -1,4 +1,5 @@
-//! How long something has lasted so far: a histogram of durations with bins that double.
+//! How long something has lasted so far: a histogram of durations with bins that double, and what lasts
+//! for far more readings than before.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ const BINS: usize = 40;
 const PER_DOUBLING: f64 = 0.5;
 /// What all doublings add at most.
 const MOST_BEYOND: f64 = 2.0;
+/// What all doublings of a number of readings add at most.
+const MOST_BEYOND_IN_READINGS: f64 = 1.0;
 /// Microseconds of the shortest duration that is told from shorter ones.
 const SHORTEST: u64 = 1_000;
 
@@ -93,6 +96,13 @@ impl Durations {
 /// is as rare as one in n + 1.
 pub(crate) fn rarity_of_share(times: u64, of: u64) -> f64 {
     libm::log10((of + 1) as f64 / (times + 1) as f64).max(0.0)
+}
+
+/// Returns what it adds to a rarity that something lasts for so many readings, by the doublings from twice
+/// the `usual` number on.
+pub(crate) fn beyond(readings: u32, usual: u32) -> f64 {
+    let doublings = libm::log2(f64::from(readings) / f64::from(usual)) - 1.0;
+    (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND_IN_READINGS)
 }
 
 fn bin_of(duration: u64) -> usize {

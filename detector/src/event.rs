@@ -112,7 +112,6 @@ mod tests {
 
     fn cause(share: f64) -> Vec<Cause> {
         let (field, direction) = ("a".to_owned(), Direction::High);
-        let (is_counter, repeated) = (false, 0);
         let cause = Cause {
             field,
             share,
@@ -121,8 +120,9 @@ mod tests {
             low: 0.0,
             high: 2.0,
             direction,
-            is_counter,
-            repeated,
+            is_counter: false,
+            repeated: 0,
+            away: 0,
         };
         vec![cause]
     }

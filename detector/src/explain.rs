@@ -6,7 +6,7 @@ use crate::cause::Cause;
 use crate::detection::{Detection, Rejected};
 use crate::detector::Detector;
 use crate::level::{Axis, Level};
-use crate::model::Repetitions;
+use crate::model::{LongRun, RunKind};
 use crate::stepwise::StepRarity;
 use crate::surprise::{MeasureRarity, MovingMeans, RatedValue};
 
@@ -36,6 +36,8 @@ pub struct Explanation {
     pub steps: Vec<StepExplanation>,
     /// The fields that are stuck: they repeat their value far longer than before.
     pub stuck: Vec<StuckExplanation>,
+    /// The fields that are away from the value at which they rest for far longer than before.
+    pub away: Vec<AwayExplanation>,
     /// Share and expectation of each field.
     pub causes: Vec<Cause>,
 }
@@ -59,6 +61,19 @@ pub struct StuckExplanation {
     /// The field's name.
     pub field: String,
     /// How many readings in a row have had this value.
+    pub readings: u32,
+    /// How rare that is: −log10 of a share of all readings.
+    pub rarity: f64,
+}
+
+/// A field that does not come back to the value at which it rests.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AwayExplanation {
+    /// The field's name.
+    pub field: String,
+    /// The value at which it rests.
+    pub rest: f64,
+    /// How many readings in a row have had other values.
     pub readings: u32,
     /// How rare that is: −log10 of a share of all readings.
     pub rarity: f64,
@@ -167,11 +182,15 @@ impl Detector {
             Some(StepExplanation { field: field.clone(), value, change, stay })
         });
         let steps = steps.collect();
-        let stuck = state.fields.iter().zip(state.repetitions()).filter_map(|(field, stuck)| {
-            let Repetitions { readings, rarity } = stuck?;
-            Some(StuckExplanation { field: field.clone(), readings, rarity })
-        });
-        let stuck = stuck.collect();
+        let (mut stuck, mut away) = (Vec::new(), Vec::new());
+        for (field, run) in state.fields.iter().zip(state.long_runs()) {
+            let Some(LongRun { kind, readings, rarity }) = run else { continue };
+            let field = field.clone();
+            match kind {
+                RunKind::Stuck => stuck.push(StuckExplanation { field, readings, rarity }),
+                RunKind::Away { rest } => away.push(AwayExplanation { field, rest, readings, rarity }),
+            }
+        }
         Some(Explanation {
             views,
             surprise: surprise.mean,
@@ -186,6 +205,7 @@ impl Detector {
             interval_seconds: state.rhythm.interval() / 1e6,
             steps,
             stuck,
+            away,
             causes: state.causes(&self.row, parts),
         })
     }

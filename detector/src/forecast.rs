@@ -157,7 +157,8 @@ impl Forecast {
     pub(crate) fn is_sound(&self) -> bool {
         let numbers = [self.mean, self.of_error.deviation(), self.drift, self.unrest];
         let lists = self.covariances.iter().chain(&self.partial).chain(&self.lags).chain(&self.coefficients);
-        usize::from(self.known) <= LAGS && numbers.iter().chain(lists).all(|number| number.is_finite())
+        self.known.max(self.learnt) <= LAGS as u8
+            && numbers.iter().chain(lists).all(|number| number.is_finite())
     }
 
     /// Returns the last coordinate's distance from the running mean, in standard deviations. It is

@@ -175,7 +175,7 @@ impl Regime {
                 }
             }
             Self::Anomalous(ongoing) => {
-                let lasted = u128::from((at - ongoing.event.started).max(0).cast_unsigned());
+                let lasted = u128::from(at.saturating_sub(ongoing.event.started).max(0).cast_unsigned());
                 if !limits.is_usual(reading) {
                     let is_long = lasted >= limits.accept_after && !ongoing.pattern.is_true();
                     return if is_long { Transition::Accept } else { Transition::Continue };
@@ -219,7 +219,8 @@ impl Regime {
         if label == Label::True {
             return Some((change, None));
         }
-        let pattern = ongoing.pattern.clone();
+        let mut pattern = ongoing.pattern.clone();
+        pattern.end_by_label();
         let closed = Some(Box::new(ongoing.clone()));
         *self = Self::Accepted { rarest: pattern.rarest, pause: 0, closed };
         Some((change, Some(pattern)))

@@ -57,7 +57,8 @@
 //! - `rhythm`: the sensor's usual interval. `clock`: the time of day and of the week at its site.
 //!   `clock_change`: a clock that goes back.
 //! - `scale`, `spread`: a field's running scale, and a running mean with its deviation.
-//!   `repetition`: how often a field repeats its value, and how rare that is.
+//!   `repetition`: how often a field repeats its value, and how rare that is. `excursion`: the same of
+//!   how long it is away from the value at which it rests.
 //! - `durations`, `pace`: how long a field stays at a value, and how fast it changes.
 //!   `value_table`: the values of a field that takes few of them. `new_values`: how rare another
 //!   one is. `stepwise`: how rare a value, a change and a stay are. `steps`: all stepwise fields of
@@ -98,6 +99,7 @@ mod detector;
 mod durations;
 mod event;
 mod exclude;
+mod excursion;
 mod explain;
 mod field_models;
 mod fields;
@@ -146,7 +148,8 @@ pub use detector::Detector;
 pub use event::Event;
 pub use exclude::Exclude;
 pub use explain::{
-    Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation, StuckExplanation, ViewExplanation,
+    AwayExplanation, Explanation, MeasureExplanation, NeighbourExplanation, StepExplanation,
+    StuckExplanation, ViewExplanation,
 };
 pub use label::Label;
 pub use named_config::NamedConfig;

@@ -79,13 +79,23 @@ pub(crate) struct RowScore {
     pub(crate) stuck: bool,
 }
 
-/// A field that repeats its value for far longer than before.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Repetitions {
-    /// Readings in a row with this value.
+/// What a field does for far longer than before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LongRun {
+    pub(crate) kind: RunKind,
+    /// Readings in a row in which it does so.
     pub(crate) readings: u32,
     /// How rare that is.
     pub(crate) rarity: f64,
+}
+
+/// What a field can do for too long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum RunKind {
+    /// It repeats its value: it is stuck.
+    Stuck,
+    /// It is away from this value, at which it rests.
+    Away { rest: f64 },
 }
 
 impl Model {
@@ -98,12 +108,12 @@ impl Model {
         known: Option<&Self>,
     ) -> Result<Self, rrcf_rs::Error> {
         let fields = rows[0].1.len();
-        let column = |field: usize| rows.iter().map(|(_, row)| row[field]).collect::<Vec<_>>();
-        let mut scales: Vec<Scale> = (0..fields).map(|field| Scale::calibrate(&column(field))).collect();
+        let mut scales: Vec<Scale> =
+            (0..fields).map(|field| Scale::calibrate(&column(rows, field))).collect();
         let first = scales.iter_mut().enumerate().map(|(field, scale)| {
             let is_value =
                 |value: &f64| !value.is_nan() && !is_implausible(scale.coordinate(*value), scale.spread());
-            let first = column(field).into_iter().find(is_value);
+            let first = column(rows, field).into_iter().find(is_value);
             first.map_or(0.0, |value| scale.next_coordinate(value))
         });
         let residuals = (config.smoothing > 0).then(|| Residuals::new(first));
@@ -122,6 +132,12 @@ impl Model {
         };
         model.make_ready();
         Ok(model)
+    }
+
+    /// Returns whether the scale of each field suits its values in these rows.
+    pub(crate) fn suits(&self, rows: &[(i64, Vec<f64>)]) -> bool {
+        let suits = |(field, scale): (usize, &Scale)| scale.suits(&Scale::calibrate(&column(rows, field)));
+        self.scales.iter().enumerate().all(suits)
     }
 
     /// Takes over the scales of the fields that stay, and the points of the forest. `sources` has the
@@ -244,13 +260,24 @@ impl Model {
         if self.measures_to_learn.is_empty() { &self.measures } else { &self.measures_to_learn }
     }
 
-    /// Returns for each field that is stuck in the last row how many readings in a row have had its value,
-    /// and how rare that is, as −log10 of a share of readings. `past` is the number of past readings.
-    pub(crate) fn repetitions(&self, past: u64) -> impl Iterator<Item = Option<Repetitions>> {
-        self.scales.iter().zip(&self.stuck).map(move |(scale, is_stuck)| {
-            let repetition = scale.repetition();
-            let readings = repetition.run().saturating_add(1);
-            is_stuck.then(|| Repetitions { readings, rarity: repetition.rarity(past) })
+    /// Returns what each field of the last row does for far longer than before: the rarer of two. The
+    /// rarity is −log10 of a share of readings. `past` is the number of past readings.
+    pub(crate) fn long_runs(&self, past: u64) -> impl Iterator<Item = Option<LongRun>> {
+        let marks = self.stuck.iter().zip(&self.imputed);
+        self.scales.iter().zip(marks).map(move |(scale, (is_stuck, is_imputed))| {
+            let (repetition, excursion) = (scale.repetition(), scale.excursion());
+            let stuck = is_stuck.then(|| LongRun {
+                kind: RunKind::Stuck,
+                readings: repetition.run().saturating_add(1),
+                rarity: repetition.rarity(past),
+            });
+            let away = (excursion.is_long() && !is_imputed).then(|| LongRun {
+                kind: RunKind::Away { rest: scale.value(excursion.rest()) },
+                readings: excursion.run(),
+                rarity: excursion.rarity(past),
+            });
+            let is_rarer = |other: &LongRun| stuck.is_none_or(|stuck| other.rarity > stuck.rarity);
+            away.filter(is_rarer).or(stuck)
         })
     }
 
@@ -300,8 +327,18 @@ impl Model {
         let causes = fields.map(|((name, &actual), (share, expectation))| {
             let [low, expected, high] = expectation.unwrap_or([actual; 3]);
             let direction = Direction::of(actual, low, high);
-            let (is_counter, repeated) = (false, 0);
-            Cause { field: name.clone(), share, actual, expected, low, high, direction, is_counter, repeated }
+            Cause {
+                field: name.clone(),
+                share,
+                actual,
+                expected,
+                low,
+                high,
+                direction,
+                is_counter: false,
+                repeated: 0,
+                away: 0,
+            }
         });
         causes.collect()
     }
@@ -356,7 +393,7 @@ impl Model {
     /// Gives the time of day, and the day of the week, its weight once the sensor has run for
     /// enough days.
     fn advance_calendar(&mut self, ts: i64) {
-        let days = (ts - self.since) as f64 / MICROS_OF_DAY;
+        let days = ts.saturating_sub(self.since) as f64 / MICROS_OF_DAY;
         let Calendar { day, week } = &mut self.calendar;
         for (context, needed) in [(day, DAYS_FOR_DAY), (week, DAYS_FOR_WEEK)] {
             if *context == Context::Kept && days >= needed {
@@ -386,6 +423,11 @@ fn normalize(parts: &mut [f64]) {
             *part /= total;
         }
     }
+}
+
+/// Returns the values of a field; NaN for a missing one.
+fn column(rows: &[(i64, Vec<f64>)], field: usize) -> Vec<f64> {
+    rows.iter().map(|(_, row)| row[field]).collect()
 }
 
 /// Returns the clock's first part in the points. With `auto`, the clock has a part if the forest's

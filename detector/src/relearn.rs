@@ -31,22 +31,25 @@ impl Detector {
             scored = state.score(config, *ts, values, false, true)?;
             row.clone_from(values);
         }
-        if !config.fields.is_empty() {
-            state.tracker.close();
-        }
         Ok(scored)
     }
 
     /// Decides the fields once the window is full. If they change, a new forest takes over the points
-    /// of the old one, and learns the readings of the window. An open anomaly delays the decision: its
-    /// readings must not become normal.
+    /// of the old one, and learns the readings of the window. If the scales of the first readings do not
+    /// suit those of the first window, the detector begins again with its readings. An open anomaly delays
+    /// the decision: its readings must not become normal.
     pub(crate) fn decide_fields(&mut self) -> Result<(), rrcf_rs::Error> {
         let state = &mut self.state;
         if !state.tracker.is_full() || !state.regime.is_calm() {
             return Ok(());
         }
-        if let Some(fields) = state.tracker.decide(&state.fields, &self.config) {
-            self.relearn(fields)?;
+        let is_suited = !state.tracker.is_in_first_window() || self.are_scales_suited();
+        let state = &mut self.state;
+        let are_fixed = !self.config.fields.is_empty();
+        let decided = if are_fixed { None } else { state.tracker.decide(&state.fields, &self.config) };
+        let decided = decided.or_else(|| (!is_suited).then(|| state.fields.clone()));
+        if let Some(fields) = decided {
+            self.relearn(fields, is_suited)?;
         }
         let state = &mut self.state;
         let constants = state.tracker.constants();
@@ -57,10 +60,19 @@ impl Detector {
         Ok(())
     }
 
+    /// Returns whether the scales, which the first readings have calibrated, suit all readings of the
+    /// window.
+    fn are_scales_suited(&self) -> bool {
+        let Self { config, state, .. } = self;
+        let window = state.tracker.window().map(|window| window.rows(&state.fields)).unwrap_or_default();
+        let rows = grown(window, &mut counters(&state.fields, config));
+        state.model.as_ref().is_none_or(|model| model.suits(&rows))
+    }
+
     /// Replaces the fields. The new forest takes over the points of the old one, and each field that
-    /// stays keeps what is known of it. If that is impossible, the detector begins again with the
-    /// readings of the window.
-    fn relearn(&mut self, fields: Vec<String>) -> Result<(), rrcf_rs::Error> {
+    /// stays keeps what is known of it, if its scale is suited. If that is impossible, the detector
+    /// begins again with the readings of the window.
+    fn relearn(&mut self, fields: Vec<String>, is_suited: bool) -> Result<(), rrcf_rs::Error> {
         let Self { config, seed, state, row, .. } = self;
         let window = state.tracker.window().map(|window| window.rows(&fields)).unwrap_or_default();
         let silences: Vec<bool> = window.iter().map(|row| row.after_silence).collect();
@@ -75,7 +87,7 @@ impl Detector {
         // The watched fields are not part of the rows that are learnt here.
         state.watch.pass_over();
         // The views of one field are others than those of several.
-        let goes_on = known_fields.len() > 1 && state.fields.len() > 1 && config.shingle == 1;
+        let goes_on = is_suited && known_fields.len() > 1 && state.fields.len() > 1 && config.shingle == 1;
         let known_model = state.model.take().filter(|_| goes_on);
         let mut model = Model::calibrate(&rows, config, *seed, known_model.as_ref())?;
         if let Some(mut known) = known_model {

@@ -6,19 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::durations::rarity_of_share;
+use crate::durations::{beyond, rarity_of_share};
 
 /// A field is not stuck with fewer repetitions than this.
 const LEAST_RUN: u32 = 8;
 
 /// A field is stuck if its row of repetitions has a probability of at most one in 10 to this power.
 const STUCK: f64 = 6.0;
-
-/// The rarity of a field that is stuck grows by this much with each doubling of its row of repetitions,
-/// from twice the longest one that has ended ...
-const PER_DOUBLING: f64 = 0.5;
-/// ... by this much at most.
-const MOST_BEYOND: f64 = 1.0;
 
 /// Upper bound of the share of differing readings, for the probability of repetitions.
 const ALWAYS_MOVING: f64 = 0.999;
@@ -66,6 +60,11 @@ impl Repetition {
         self.last
     }
 
+    /// Returns the value of the longest row of repetitions.
+    pub(crate) fn rest(&self) -> f64 {
+        self.rest
+    }
+
     /// Returns how many readings in a row have repeated the value before them.
     pub(crate) fn run(&self) -> u32 {
         self.run
@@ -83,8 +82,7 @@ impl Repetition {
     /// have fewer.
     pub(crate) fn rarity(&self, past: u64) -> f64 {
         let usual = self.usual().max(LEAST_RUN / 2);
-        let doublings = libm::log2(f64::from(self.run) / f64::from(usual)) - 1.0;
-        rarity_of_share(0, past.min(self.observed)) + (PER_DOUBLING * doublings).clamp(0.0, MOST_BEYOND)
+        rarity_of_share(0, past.min(self.observed)) + beyond(self.run, usual)
     }
 
     /// Returns the longest row of repetitions that the last value is compared with.

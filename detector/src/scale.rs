@@ -14,10 +14,12 @@
 //!   would look infinite. While fewer than one reading in 64 differs from its predecessor, the
 //!   forest does not see changes below [`FLOOR`] of the field's magnitude.
 //!
-//! A scale also counts how often the field [repeats](crate::repetition) its value.
+//! A scale also counts how often the field [repeats](crate::repetition) its value, and how long it has
+//! been [away](crate::excursion) from the value at which it rests.
 
 use serde::{Deserialize, Serialize};
 
+use crate::excursion::Excursion;
 use crate::repetition::{Repetition, differ};
 use crate::spread::Spread;
 
@@ -29,6 +31,14 @@ const FIRST_REACH: f64 = 50.0;
 
 /// Noise floor of a field that hardly moves, as a part of its magnitude.
 const FLOOR: f64 = 1e-3;
+
+/// Deviations below this part of a field's magnitude are rounding of the device's arithmetic: 256 units in
+/// the last place.
+const ARITHMETIC: f64 = 1.0 / (1_u64 << 44) as f64;
+
+/// A scale suits a field if its offset is within this many units of a usual scale from the field's
+/// values. Coordinates are 32-bit numbers in the forest, which tell values apart only near the offset.
+const SUITS: f64 = 4_096.0;
 
 /// A residual below this part of a field's spread is only rounding.
 const ROUNDING: f64 = 1e-3;
@@ -56,6 +66,8 @@ pub(crate) struct Scale {
     held: f64,
     /// The last coordinate, and how often it was repeated.
     repetition: Repetition,
+    /// How long it has been away from the value at which it rests.
+    excursion: Excursion,
 }
 
 impl Scale {
@@ -68,6 +80,7 @@ impl Scale {
         let count = values.len().max(1) as f64;
         let mean = deviations.iter().map(|deviation| deviation / count).sum::<f64>();
         let moving = if typical > 0.0 { typical } else { mean };
+        let moving = if moving > offset.abs() * ARITHMETIC { moving } else { 0.0 };
         let floor = offset.abs() * FLOOR;
         let size = [moving, floor, 1.0].into_iter().find(|size| *size > 0.0).unwrap_or(1.0);
         let unit = power_of_two_below(size);
@@ -79,10 +92,18 @@ impl Scale {
             restless: moves as f64 / count,
             held: 0.0,
             repetition: Repetition::default(),
+            excursion: Excursion::default(),
         };
         let last = values.last().map_or(0.0, |&value| scale.coordinate(value));
         scale.repetition = Repetition::new(last);
         scale
+    }
+
+    /// Returns whether the coordinates tell the values of a field apart for which the `usual` scale has been
+    /// calibrated: the first values may have been errors of the device, or differ by their rounding only.
+    pub(crate) fn suits(&self, usual: &Self) -> bool {
+        (self.offset - usual.offset).abs() <= SUITS * usual.unit.max(usual.offset.abs() * FLOOR)
+            && self.unit * FARTHEST >= FARTHEST.sqrt() * usual.unit
     }
 
     /// Converts the field's next value to a forest coordinate and applies the noise floor. NaN
@@ -99,15 +120,22 @@ impl Scale {
     }
 
     /// Observes the field's next value, which is not NaN. Returns whether the field is stuck. With `learn`,
-    /// a row of repetitions that ends here is one of those that are usual.
+    /// a row of repetitions or an excursion that ends here is one of those that are usual.
     pub(crate) fn observe(&mut self, value: f64, learn: bool) -> bool {
-        self.repetition.observe(self.coordinate(value), learn);
+        let coordinate = self.coordinate(value);
+        self.repetition.observe(coordinate, learn);
+        self.excursion.observe(coordinate, self.repetition.rest(), learn);
         self.repetition.is_stuck(self.restless)
     }
 
     /// Returns how often the field has repeated its last value.
     pub(crate) fn repetition(&self) -> &Repetition {
         &self.repetition
+    }
+
+    /// Returns how long the field has been away from the value at which it rests.
+    pub(crate) fn excursion(&self) -> &Excursion {
+        &self.excursion
     }
 
     /// Learns the value that was observed last. `rate` is its weight in the running means.

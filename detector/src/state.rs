@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::grade::{rarity_of, surprise_of};
 use crate::guard::Regime;
 use crate::level::REACH_PER_POINT;
-use crate::model::{Learning, Model, Repetitions, Row, RowScore};
+use crate::model::{Learning, LongRun, Model, Row, RowScore, RunKind};
 use crate::onset::Onset;
 use crate::rhythm::Rhythm;
 use crate::scale::CALIBRATION_ROWS;
@@ -85,7 +85,7 @@ pub(crate) struct ScoredRow {
 /// Rarities of a reading by what they come from.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RarityParts {
-    /// Of the steps of stepwise fields, or of the repetitions of another field that is stuck.
+    /// Of the steps of stepwise fields, or of what another field does for far longer than before.
     pub(crate) of_fields: f64,
     /// Of the views.
     pub(crate) views: f64,
@@ -154,7 +154,7 @@ impl State {
     ) -> RarityParts {
         let are_steps = self.steps.are_all_stepwise();
         let stepwise = self.steps.rarity().max(self.watch.steps().rarity());
-        let of_fields = stepwise.max(self.rarity_of_repetitions());
+        let of_fields = stepwise.max(self.rarity_of_long_runs());
         RarityParts {
             of_fields,
             views: calibration.rarity(surprise.value(), with_means),
@@ -174,8 +174,8 @@ impl State {
         }
         let (own, watched) = (self.steps.rarity(), self.watch.steps().rarity());
         if parts.of_fields >= parts.views {
-            if self.rarity_of_repetitions() > own.max(watched) {
-                self.set_repetitions(&mut causes);
+            if self.rarity_of_long_runs() > own.max(watched) {
+                self.set_long_runs(&mut causes);
             } else if watched > own {
                 for cause in &mut causes {
                     cause.share = 0.0;
@@ -188,17 +188,18 @@ impl State {
         causes
     }
 
-    /// Returns the fields that are stuck in the last row. A stepwise field is judged by its stays instead.
-    pub(crate) fn repetitions(&self) -> impl Iterator<Item = Option<Repetitions>> {
+    /// Returns what each field of the last row does for far longer than before. A stepwise field is judged
+    /// by its stays instead.
+    pub(crate) fn long_runs(&self) -> impl Iterator<Item = Option<LongRun>> {
         let past = self.histories.past_readings();
-        let of_fields = self.model.iter().flat_map(move |model| model.repetitions(past));
-        of_fields.zip(self.steps.rarities()).map(|(stuck, steps)| stuck.filter(|_| steps.is_none()))
+        let of_fields = self.model.iter().flat_map(move |model| model.long_runs(past));
+        of_fields.zip(self.steps.rarities()).map(|(run, steps)| run.filter(|_| steps.is_none()))
     }
 
-    /// Returns how rare the last row is by the repetitions of its fields; 0 if none is stuck. One of many
-    /// fields is stuck more often.
-    fn rarity_of_repetitions(&self) -> f64 {
-        let greatest = self.repetitions().flatten().map(|stuck| stuck.rarity).fold(0.0, f64::max);
+    /// Returns how rare the last row is by what its fields do for too long; 0 if there is none. One of
+    /// many fields does so more often.
+    fn rarity_of_long_runs(&self) -> f64 {
+        let greatest = self.long_runs().flatten().map(|run| run.rarity).fold(0.0, f64::max);
         if greatest == 0.0 {
             return 0.0;
         }
@@ -206,12 +207,16 @@ impl State {
         (greatest - libm::log10(fields.max(1) as f64)).max(0.0)
     }
 
-    /// Makes the fields that are stuck the causes, with equal shares.
-    fn set_repetitions(&self, causes: &mut [Cause]) {
-        let count = self.repetitions().flatten().count() as f64;
-        for (cause, stuck) in causes.iter_mut().zip(self.repetitions()) {
-            cause.share = if stuck.is_some() { 1.0 / count } else { 0.0 };
-            cause.repeated = stuck.map_or(0, |stuck| stuck.readings);
+    /// Makes the fields that do something for too long the causes, with equal shares.
+    fn set_long_runs(&self, causes: &mut [Cause]) {
+        let count = self.long_runs().flatten().count() as f64;
+        for (cause, run) in causes.iter_mut().zip(self.long_runs()) {
+            cause.share = if run.is_some() { 1.0 / count } else { 0.0 };
+            match run {
+                Some(LongRun { kind: RunKind::Stuck, readings, .. }) => cause.repeated = readings,
+                Some(LongRun { kind: RunKind::Away { rest }, readings, .. }) => cause.be_away(rest, readings),
+                None => {}
+            }
         }
     }
 

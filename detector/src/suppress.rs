@@ -77,7 +77,7 @@ impl Suppression {
     /// Returns whether a rule suppresses an anomaly.
     pub(crate) fn suppresses(&self, candidate: &Candidate<'_>, zone: TimeZone) -> bool {
         let Candidate { at, started, causes } = *candidate;
-        let lasted = u128::from((at - started).max(0).cast_unsigned());
+        let lasted = u128::from(at.saturating_sub(started).max(0).cast_unsigned());
         let tolerable = |cause: &Cause| {
             if cause.actual.is_nan() {
                 // The reading lacks the field.
@@ -165,6 +165,7 @@ mod tests {
             direction: Direction::High,
             is_counter: false,
             repeated: 0,
+            away: 0,
         }
     }
 

@@ -189,6 +189,11 @@ impl Tracker {
         self.window.as_ref().is_some_and(Window::is_full)
     }
 
+    /// Returns whether the open window is the first one of the state.
+    pub(crate) fn is_in_first_window(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.is_first)
+    }
+
     /// Returns the number of readings that the window has kept.
     pub(crate) fn kept(&self) -> usize {
         self.window.as_ref().map_or(0, Window::kept)

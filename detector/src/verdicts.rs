@@ -5,7 +5,7 @@
 //! - `true`: a reading of the same pattern begins an anomaly, however often the pattern has come.
 //!
 //! The pattern of an anomaly is how far its fields were off, and in which direction, or that they repeated
-//! their values.
+//! their values, or were away from those at which they rest.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,11 @@ const MARGIN: f64 = 1.25;
 /// this.
 const RARER: f64 = 0.5;
 
+/// An anomaly that lasts for more than this many times the readings of a false one is another one ...
+const LONGER: u32 = 4;
+/// ... if it has more readings than this.
+const LEAST_LONGER: u32 = 16;
+
 /// In which way a field is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 enum Way {
@@ -32,12 +37,15 @@ enum Way {
     Within,
     /// It repeats its value far longer than before.
     Repeated,
+    /// It is away from the value at which it rests for far longer than before.
+    Away,
 }
 
 impl Way {
     fn of(cause: &Cause) -> Self {
         match cause.direction {
             _ if cause.repeated > 0 => Self::Repeated,
+            _ if cause.away > 0 => Self::Away,
             Direction::High => Self::High,
             Direction::Low => Self::Low,
             Direction::Within => Self::Within,
@@ -94,6 +102,9 @@ pub(crate) struct Pattern {
     /// Rarity of its rarest reading.
     pub(crate) rarest: f64,
     alarm: AlarmCount,
+    /// Number of its readings. If a label has ended it, nobody knows how many more there would have been,
+    /// and this is the greatest number.
+    readings: u32,
     /// The rarity from which the alarm is a clear one.
     clear_from: f64,
     label: Option<Label>,
@@ -111,6 +122,7 @@ impl Pattern {
 
     /// Adds a reading of the anomaly: its causes, its rarity, and its rarity by itself.
     pub(crate) fn extend(&mut self, causes: &[Cause], rarity: f64, instantaneous: f64) {
+        self.readings = self.readings.saturating_add(1);
         self.rarest = self.rarest.max(rarity);
         for cause in parts(causes) {
             let distance = distance(cause);
@@ -124,6 +136,16 @@ impl Pattern {
         if let Some(main) = main_of(causes).filter(|_| is_peak) {
             self.peak = Some((Deviation::of(main), instantaneous));
         }
+    }
+
+    /// Returns the number of its readings.
+    pub(crate) fn readings(&self) -> u32 {
+        self.readings
+    }
+
+    /// Says that a label has ended the anomaly, not its own end.
+    pub(crate) fn end_by_label(&mut self) {
+        self.readings = u32::MAX;
     }
 
     /// Counts the anomaly as an alarm. `threshold` is the rarity that begins an event.
@@ -162,20 +184,22 @@ impl Pattern {
         self.label == Some(Label::True)
     }
 
-    /// Returns whether a reading is off in no other way than this anomaly was, and hardly farther.
-    /// After the first reading of an anomaly, the direction is not compared: values that return to
-    /// the usual ones may go a little beyond them. How often a field repeats its value is not compared
-    /// either.
-    fn covers(&self, causes: &[Cause], rarity: f64, is_first: bool) -> bool {
+    /// Returns whether a reading is off in no other way than this anomaly was, hardly farther, and not for
+    /// far longer. `before` is the number of readings that its anomaly has so far. After the first one,
+    /// the direction is not compared: values that return to the usual ones may go a little beyond them.
+    /// How often a field repeats its value, or is away from its rest, is not compared either.
+    fn covers(&self, causes: &[Cause], rarity: f64, before: u32) -> bool {
+        let is_first = before == 0;
+        let is_longer = before >= self.readings.saturating_mul(LONGER).max(LEAST_LONGER);
         let is_known = |cause: &Cause| {
             let way = Way::of(cause);
             self.deviations.iter().any(|known| {
                 known.field == cause.field
                     && (known.way == way || !is_first)
                     && match way {
-                        Way::High | Way::Low => distance(cause) <= MARGIN * known.distance,
-                        Way::Within => rarity <= self.rarest + RARER,
-                        Way::Repeated => known.way == way,
+                        Way::High | Way::Low => !is_longer && distance(cause) <= MARGIN * known.distance,
+                        Way::Within => !is_longer && rarity <= self.rarest + RARER,
+                        Way::Repeated | Way::Away => known.way == way,
                     }
             })
         };
@@ -248,13 +272,12 @@ impl Verdicts {
         Some(change)
     }
 
-    /// Returns whether people said of an anomaly of this pattern that it was none. `is_first` says
-    /// whether the reading begins an anomaly.
-    pub(crate) fn is_normal(&self, causes: &[Cause], rarity: f64, is_first: bool) -> bool {
+    /// Returns whether people said of an anomaly of this pattern that it was none. `before` is the number
+    /// of readings that the anomaly of this reading has so far.
+    pub(crate) fn is_normal(&self, causes: &[Cause], rarity: f64, before: u32) -> bool {
         let is_none = |label: Label| matches!(label, Label::False | Label::Maintenance);
-        let is_normal = |pattern: &Pattern| {
-            pattern.label.is_some_and(is_none) && pattern.covers(causes, rarity, is_first)
-        };
+        let is_normal =
+            |pattern: &Pattern| pattern.label.is_some_and(is_none) && pattern.covers(causes, rarity, before);
         self.past.iter().any(is_normal)
     }
 

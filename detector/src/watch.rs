@@ -66,6 +66,7 @@ impl Watch {
             direction: Direction::Within,
             is_counter: false,
             repeated: 0,
+            away: 0,
         });
         let mut causes: Vec<Cause> = causes.collect();
         self.steps.set_expectations(&mut causes);

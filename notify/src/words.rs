@@ -5,9 +5,9 @@ use thicket_detector::Cause;
 use thicket_schema::Timestamp;
 
 /// Formats a cause: the value and the band that was expected of it, or how long the field has repeated
-/// its value.
+/// its value, or has been away from the one at which it rests.
 pub fn cause(of: &Cause) -> String {
-    let Cause { field, actual, low, high, is_counter, repeated, .. } = of;
+    let Cause { field, actual, expected, low, high, is_counter, repeated, away, .. } = of;
     if *repeated > 0 {
         let what = match (is_counter, *actual) {
             (true, 0.0) => format!("{field} did not grow"),
@@ -15,6 +15,14 @@ pub fn cause(of: &Cause) -> String {
             (false, actual) => format!("{field} stayed at {}", number(actual)),
         };
         return format!("{what} for {repeated} readings, far longer than before");
+    }
+    if *away > 0 {
+        let what = match (is_counter, *expected) {
+            (true, 0.0) => format!("{field} has grown without a pause"),
+            (true, rest) => format!("{field} has not grown by {} a second", number(rest)),
+            (false, rest) => format!("{field} has not been at {}", number(rest)),
+        };
+        return format!("{what} for {away} readings, far longer than before");
     }
     let band = format!("{} to {}", number(*low), number(*high));
     match (is_counter, *actual) {
@@ -94,6 +102,7 @@ mod tests {
             direction,
             is_counter: false,
             repeated: 0,
+            away: 0,
         };
         assert_eq!(cause(&shown), "laeq_db was 71, expected 40 to 48");
         shown.is_counter = true;
@@ -109,5 +118,18 @@ mod tests {
         assert_eq!(cause(&shown), "laeq_db grew by 5 a second for 61 readings, far longer than before");
         shown.is_counter = false;
         assert_eq!(cause(&shown), "laeq_db stayed at 5 for 61 readings, far longer than before");
+
+        (shown.repeated, shown.away, shown.expected) = (0, 245, 0.0);
+        assert_eq!(cause(&shown), "laeq_db has not been at 0 for 245 readings, far longer than before");
+        shown.is_counter = true;
+        assert_eq!(
+            cause(&shown),
+            "laeq_db has grown without a pause for 245 readings, far longer than before"
+        );
+        shown.expected = 2.0;
+        assert_eq!(
+            cause(&shown),
+            "laeq_db has not grown by 2 a second for 245 readings, far longer than before"
+        );
     }
 }

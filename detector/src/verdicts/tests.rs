@@ -13,6 +13,7 @@ fn cause(field: &str, share: f64, actual: f64) -> Cause {
         direction,
         is_counter: false,
         repeated: 0,
+        away: 0,
     }
 }
 
@@ -30,24 +31,41 @@ fn verdicts(causes: &[Cause], label: Label) -> Verdicts {
 fn an_anomaly_with_the_pattern_of_a_false_one_is_normal() {
     for label in [Label::False, Label::Maintenance] {
         let known = verdicts(&[cause("a", 0.9, 8.0), cause("b", 0.1, 0.0)], label);
-        let is_normal = |causes: &[Cause]| known.is_normal(causes, 4.0, true);
+        let is_normal = |causes: &[Cause]| known.is_normal(causes, 4.0, 0);
         assert!(is_normal(&[cause("a", 1.0, 8.0)]) && is_normal(&[cause("a", 0.5, 3.0)]));
         assert!(is_normal(&[cause("a", 1.0, 9.9)]) && !is_normal(&[cause("a", 1.0, 10.1)]), "farther");
         assert!(!is_normal(&[cause("a", 1.0, -8.0)]), "another direction");
-        let goes_on = |value| known.is_normal(&[cause("a", 1.0, value)], 4.0, false);
+        let goes_on = |value| known.is_normal(&[cause("a", 1.0, value)], 4.0, 1);
         assert!(goes_on(-8.0) && goes_on(0.5) && !goes_on(-10.1) && !goes_on(10.1));
         assert!(!is_normal(&[cause("a", 0.7, 8.0), cause("b", 0.3, 2.0)]), "another field too");
         assert!(!is_normal(&[]));
     }
-    assert!(!verdicts(&[cause("a", 1.0, 8.0)], Label::True).is_normal(&[cause("a", 1.0, 8.0)], 4.0, true));
+    assert!(!verdicts(&[cause("a", 1.0, 8.0)], Label::True).is_normal(&[cause("a", 1.0, 8.0)], 4.0, 0));
 }
 
 #[test]
 fn usual_values_have_the_pattern_of_a_false_anomaly_up_to_its_rarity() {
     let known = verdicts(&[cause("a", 1.0, 0.5)], Label::False);
-    assert!(known.is_normal(&[cause("a", 1.0, 0.9)], 4.4, true));
-    assert!(!known.is_normal(&[cause("a", 1.0, 0.9)], 4.6, true));
-    assert!(!known.is_normal(&[cause("a", 1.0, 8.0)], 4.4, true));
+    assert!(known.is_normal(&[cause("a", 1.0, 0.9)], 4.4, 0));
+    assert!(!known.is_normal(&[cause("a", 1.0, 0.9)], 4.6, 0));
+    assert!(!known.is_normal(&[cause("a", 1.0, 8.0)], 4.4, 0));
+}
+
+#[test]
+fn an_anomaly_that_lasts_far_longer_than_a_false_one_is_another() {
+    let causes = [cause("a", 1.0, 8.0)];
+    let is_normal_after = |known: &Verdicts, before| known.is_normal(&causes, 4.0, before);
+    let glitch = verdicts(&causes, Label::False);
+    assert!(is_normal_after(&glitch, LEAST_LONGER - 1) && !is_normal_after(&glitch, LEAST_LONGER));
+    let mut long = pattern(1, &causes, Some(Label::False));
+    (1..50).for_each(|_| long.extend(&causes, 4.0, 3.0));
+    let mut known = Verdicts { past: vec![long] };
+    assert!(is_normal_after(&known, 199) && !is_normal_after(&known, 200));
+    known.past[0].end_by_label();
+    assert!(is_normal_after(&known, u32::MAX - 1), "nobody knows how long it would have been");
+
+    let stuck = [Cause { repeated: 61, ..cause("a", 1.0, 0.5) }];
+    assert!(verdicts(&stuck, Label::False).is_normal(&stuck, 4.0, 1_000));
 }
 
 #[test]
@@ -69,8 +87,8 @@ fn many_equal_shares_are_all_parts() {
     let causes: Vec<Cause> = ('a'..='z').map(|field| cause(&field.to_string(), 0.04, 8.0)).collect();
     let known = verdicts(&causes, Label::False);
     assert_eq!(known.past[0].deviations.len(), MOST_DEVIATIONS);
-    assert!(!known.is_normal(&causes, 4.0, true), "some of the fields are not remembered");
-    assert!(known.is_normal(&causes[..MOST_DEVIATIONS], 4.0, true));
+    assert!(!known.is_normal(&causes, 4.0, 0), "some of the fields are not remembered");
+    assert!(known.is_normal(&causes[..MOST_DEVIATIONS], 4.0, 0));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! An explanation for people.
 
 use thicket_detector::{
-    Explanation, NeighbourExplanation, RatedValue, StepExplanation, StuckExplanation, ViewExplanation,
+    AwayExplanation, Explanation, NeighbourExplanation, RatedValue, StepExplanation, StuckExplanation,
+    ViewExplanation,
 };
 use thicket_store::postgres::by_share;
 
@@ -35,6 +36,7 @@ pub(super) fn print(explained: &Explained) {
     outln!("computed    {}", reproduction(explained));
     print_steps(&explanation.steps);
     print_stuck(&explanation.stuck);
+    print_away(&explanation.away);
     let fields: Vec<&str> = explanation.causes.iter().map(|cause| cause.field.as_str()).collect();
     let fields = fields.join(", ");
     for view in &explanation.views {
@@ -88,6 +90,16 @@ fn print_stuck(stuck: &[StuckExplanation]) {
     outln!("\nfields that are stuck: they repeat their value far longer than before");
     for StuckExplanation { field, readings, rarity } in stuck {
         outln!("  {field}: {readings} readings with this value, rarity {rarity:.3}");
+    }
+}
+
+fn print_away(away: &[AwayExplanation]) {
+    if away.is_empty() {
+        return;
+    }
+    outln!("\nfields that have been away from the value at which they rest for far longer than before");
+    for AwayExplanation { field, rest, readings, rarity } in away {
+        outln!("  {field}: not at {rest} for {readings} readings, rarity {rarity:.3}");
     }
 }
 

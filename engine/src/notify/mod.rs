@@ -104,6 +104,7 @@ fn example(route: &Route) -> Anomaly {
         direction: Direction::High,
         is_counter: false,
         repeated: 0,
+        away: 0,
     };
     Anomaly {
         sensor,

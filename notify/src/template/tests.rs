@@ -20,6 +20,7 @@ fn event(sensor: &str, ended: Option<i64>) -> MessageEvent {
         direction: Direction::High,
         is_counter: false,
         repeated: 0,
+        away: 0,
     };
     let anomaly = Anomaly {
         sensor: sensor.to_owned(),

@@ -50,6 +50,7 @@ pub fn anomaly_row(sensor: SensorId, event: &Event) -> AnomalyRow {
         high: column(|cause| cause.high),
         counters: event.causes.iter().map(|cause| cause.is_counter).collect(),
         repeated: event.causes.iter().map(|cause| i64::from(cause.repeated)).collect(),
+        away: event.causes.iter().map(|cause| i64::from(cause.away)).collect(),
     }
 }
 
@@ -61,14 +62,14 @@ pub(super) async fn upsert_anomalies(
     for row in anomalies {
         sql_query(
             "INSERT INTO anomalies (sensor, started, ended, peak_at, peak_score, peak_grade, readings, fields, contributions,
-                                    accepted, actual, expected, low, high, counters, repeated)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                    accepted, actual, expected, low, high, counters, repeated, away)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              ON CONFLICT (sensor, started) DO UPDATE
              SET ended = excluded.ended, peak_at = excluded.peak_at, peak_score = excluded.peak_score,
                  peak_grade = excluded.peak_grade, readings = excluded.readings, fields = excluded.fields,
                  contributions = excluded.contributions, accepted = excluded.accepted, actual = excluded.actual,
                  expected = excluded.expected, low = excluded.low, high = excluded.high,
-                 counters = excluded.counters, repeated = excluded.repeated",
+                 counters = excluded.counters, repeated = excluded.repeated, away = excluded.away",
         )
         .bind::<BigInt, _>(row.sensor)
         .bind::<Timestamptz, _>(row.started)
@@ -86,6 +87,7 @@ pub(super) async fn upsert_anomalies(
         .bind::<Array<Double>, _>(&row.high)
         .bind::<Array<Bool>, _>(&row.counters)
         .bind::<Array<BigInt>, _>(&row.repeated)
+        .bind::<Array<BigInt>, _>(&row.away)
         .execute(connection)
         .await?;
     }

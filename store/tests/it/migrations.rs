@@ -13,7 +13,7 @@ use crate::support::PostgresServer;
 const TIMEOUT: &str = "SET statement_timeout = '500ms'";
 const LONGER: Duration = Duration::from_secs(1);
 /// Undoes the newest migration.
-const DOWN: &str = include_str!("../../../schema/migrations/2026-11-28-000001_repeated_values/down.sql");
+const DOWN: &str = include_str!("../../../schema/migrations/2026-11-28-000001_repeated_and_away/down.sql");
 const FORGET: &str = "DELETE FROM __diesel_schema_migrations WHERE version = '20261128000001'";
 
 #[tokio::test(flavor = "multi_thread")]

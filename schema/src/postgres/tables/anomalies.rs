@@ -24,6 +24,7 @@ diesel::table! {
         high -> Array<Double>,
         counters -> Array<Bool>,
         repeated -> Array<BigInt>,
+        away -> Array<BigInt>,
     }
 }
 
@@ -64,4 +65,7 @@ pub struct AnomalyRow {
     /// How many readings in a row had each field's value, if the anomaly is that it repeats its value far
     /// longer than before; else 0.
     pub repeated: Vec<i64>,
+    /// How many readings in a row were away from the value at which each field rests, if the anomaly is
+    /// that there are far more of them than before; else 0. `expected` is that value.
+    pub away: Vec<i64>,
 }

@@ -86,6 +86,9 @@ impl From<JoinedRow> for Anomaly {
 
 /// Transposes the arrays of a row. A value that an array lacks is NaN.
 fn causes_of(row: &AnomalyRow) -> Vec<Cause> {
+    let count = |counts: &[i64], index: usize| {
+        counts.get(index).and_then(|&count| count.try_into().ok()).unwrap_or(0)
+    };
     let value = |values: &[f64], index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     let cause = |(index, field): (usize, &String)| {
         let (actual, low, high) =
@@ -99,7 +102,8 @@ fn causes_of(row: &AnomalyRow) -> Vec<Cause> {
             high,
             direction: Direction::of(actual, low, high),
             is_counter: row.counters.get(index).copied().unwrap_or(false),
-            repeated: row.repeated.get(index).copied().and_then(|count| count.try_into().ok()).unwrap_or(0),
+            repeated: count(&row.repeated, index),
+            away: count(&row.away, index),
         }
     };
     row.fields.iter().enumerate().map(cause).collect()
@@ -124,6 +128,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         high: f64,
         counter: bool,
         repeated: u32,
+        away: u32,
     }
     serializer.collect_seq(causes.iter().map(|cause| ShownCause {
         field: &cause.field,
@@ -134,6 +139,7 @@ pub fn serialize_causes<S: Serializer>(causes: &[Cause], serializer: S) -> Resul
         high: cause.high,
         counter: cause.is_counter,
         repeated: cause.repeated,
+        away: cause.away,
     }))
 }
 

@@ -36,7 +36,7 @@ const EVENT: &str =
         coalesce(a.fields, '{}') AS fields, coalesce(a.contributions, '{}') AS contributions,
         coalesce(a.accepted, false) AS accepted, coalesce(a.actual, '{}') AS actual,
         coalesce(a.expected, '{}') AS expected, coalesce(a.low, '{}') AS low, coalesce(a.high, '{}') AS high,
-        coalesce(a.counters, '{}') AS counters, coalesce(a.repeated, '{}') AS repeated,
+        coalesce(a.counters, '{}') AS counters, coalesce(a.repeated, '{}') AS repeated, coalesce(a.away, '{}') AS away,
         d.name AS sensor_name, l.label, l.note, l.author, l.set_at, d.kinds";
 const JOINED: &str = "LEFT JOIN anomalies a ON a.sensor = d.sensor AND a.started = d.started
         LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started";

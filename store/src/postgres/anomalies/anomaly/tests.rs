@@ -18,6 +18,7 @@ fn joined() -> JoinedRow {
         high: vec![48.0],
         counters: vec![true],
         repeated: vec![61],
+        away: vec![0, 245],
     };
     JoinedRow {
         anomaly: row,
@@ -36,6 +37,7 @@ fn a_row_becomes_an_anomaly_whose_greatest_cause_stands_first() {
     assert_eq!((first.field.as_str(), first.direction), ("zcr", Direction::Within));
     assert!(first.actual.is_nan() && !first.is_counter && second.is_counter);
     assert_eq!((first.repeated, second.repeated), (0, 61));
+    assert_eq!((first.away, second.away), (245, 0));
     assert_eq!((second.field.as_str(), second.direction), ("level", Direction::High));
 }
 

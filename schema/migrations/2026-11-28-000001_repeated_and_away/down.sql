@@ -35,4 +35,4 @@ FROM anomalies a
 JOIN sensors s ON s.id = a.sensor
 LEFT JOIN labels l ON l.sensor = a.sensor AND l.started = a.started;
 
-ALTER TABLE anomalies DROP COLUMN repeated;
+ALTER TABLE anomalies DROP COLUMN repeated, DROP COLUMN away;
