@@ -13,7 +13,7 @@ use thicket_actors::checkpoint::checkpoint_budget;
 use thicket_store::postgres::{PresentFleet, count_sensors, present_fleet};
 use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
-use crate::config::Config;
+use crate::config::{Config, Loaded, SecretFile};
 use crate::format::{bytes, count};
 use crate::output::Format;
 use crate::plan::DetectorCost;
@@ -84,8 +84,11 @@ impl Line {
 }
 
 /// Runs all checks and prints a line for each.
-pub(crate) async fn check(config: &Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn check(loaded: &Loaded, args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = &loaded.config;
     let mut lines = vec![Line::ok(CONFIGURATION, String::new())];
+    let exposed = loaded.secret_files.iter().filter_map(SecretFile::warning);
+    lines.extend(exposed.map(|words| Line::warn(CONFIGURATION, words)));
     if args.offline {
         lines.extend(mqtt::misfits_of(config));
     } else {

@@ -111,7 +111,8 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     if is_engine {
-        for warning in &warnings {
+        let exposed = loaded.secret_files.iter().filter_map(config::SecretFile::warning);
+        for warning in warnings.into_iter().chain(exposed) {
             tracing::warn!("{warning}");
         }
     }
@@ -126,7 +127,7 @@ fn main() -> ExitCode {
             let origin = reload::Origin { file, overrides, watched };
             run::run(&config, origin)
         }
-        Command::Check(args) => on_threads(check::check(&config, args)),
+        Command::Check(args) => on_threads(check::check(&loaded, args)),
         Command::Migrate(args) => on_threads(migrate::migrate(&config, args)),
         Command::Status(args) => on_threads(status::status(&config, args)),
         Command::Reconcile(args) => on_threads(reconcile::reconcile(&config, args)),

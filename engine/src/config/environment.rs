@@ -5,6 +5,7 @@ use figment::value::{Dict, Value};
 use super::error::ConfigError;
 use super::keys::key_of;
 use super::origins::Origins;
+use super::secret_files::SecretFile;
 use crate::similar::most_similar;
 
 /// The beginning of the variables with settings.
@@ -24,13 +25,35 @@ const OTHERS: [&str; 7] = [
     "THICKET_REVISION",
 ];
 
+/// What is found while settings are read.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What is wrong.
+    pub(super) problems: Vec<ConfigError>,
+    /// The files of secrets that were read.
+    pub(super) secret_files: Vec<SecretFile>,
+}
+
+impl Found {
+    /// Reads the file of a secret, such as `password`, that a key or a variable names.
+    fn secret(&mut self, key: &str, path: &str, of: Option<&String>) -> Result<String, ConfigError> {
+        let secret = std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
+            key: key.to_owned(),
+            path: path.to_owned(),
+            source,
+        })?;
+        self.secret_files.extend(of.and_then(|of| SecretFile::of_secret(of, key, path)));
+        Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
 /// Reads the settings of variables, and notes their origins. `defaults` are the shipped defaults: a
 /// setting whose default is a text takes the text of the variable as it is.
 pub(super) fn settings(
     variables: impl Iterator<Item = (String, String)>,
     defaults: &Dict,
     origins: &mut Origins,
-    problems: &mut Vec<ConfigError>,
+    found: &mut Found,
 ) -> Dict {
     let mut settings = Dict::new();
     // A section is before its keys, which win.
@@ -42,10 +65,10 @@ pub(super) fn settings(
         let value = match secret_of(&path, defaults) {
             Some(of) => {
                 path = of;
-                match read_secret(&variable, &text) {
+                match found.secret(&variable, &text, path.last()) {
                     Ok(secret) => Value::from(secret),
                     Err(problem) => {
-                        problems.push(problem);
+                        found.problems.push(problem);
                         continue;
                     }
                 }
@@ -61,7 +84,7 @@ pub(super) fn settings(
                 let example = section.iter().find(|(_, value)| !matches!(value, Value::Dict(..)));
                 let example = example.map_or_else(String::new, |(name, _)| name.to_uppercase());
                 let problem = format!("is a section; name a key of it, such as {variable}__{example}");
-                problems.push(ConfigError::Invalid { key, problem });
+                found.problems.push(ConfigError::Invalid { key, problem });
             }
         }
     }
@@ -77,7 +100,7 @@ fn section_of<'d>(path: &[String], defaults: &'d Dict) -> Option<&'d Dict> {
 
 /// Replaces each key of the file that names the file of a secret, such as `password_file`, by the key
 /// of the secret. A file that cannot be read is a problem.
-pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str, problems: &mut Vec<ConfigError>) {
+pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str, found: &mut Found) {
     let names: Vec<String> = keys.keys().cloned().collect();
     for name in names {
         let key = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
@@ -88,26 +111,26 @@ pub(super) fn read_secrets(keys: &mut Dict, defaults: &Dict, place: &str, proble
             _ => defaults,
         };
         match keys.get_mut(&name) {
-            Some(Value::Dict(_, inner)) => read_secrets(inner, below, &key, problems),
+            Some(Value::Dict(_, inner)) => read_secrets(inner, below, &key, found),
             Some(Value::Array(_, elements)) => {
                 for (index, element) in elements.iter_mut().enumerate() {
                     if let Value::Dict(_, inner) = element {
-                        read_secrets(inner, below, &format!("{key}[{index}]"), problems);
+                        read_secrets(inner, below, &format!("{key}[{index}]"), found);
                     }
                 }
             }
             Some(Value::String(_, path)) => {
                 let Some(of) = secret_of(std::slice::from_ref(&name), defaults) else { continue };
-                let secret = read_secret(&key, path);
+                let secret = found.secret(&key, path, of.last());
                 let of = of.concat();
                 keys.remove(&name);
                 match secret {
                     Ok(_) if keys.contains_key(&of) => {
                         let problem = format!("{of} is set too; say it once");
-                        problems.push(ConfigError::Invalid { key, problem });
+                        found.problems.push(ConfigError::Invalid { key, problem });
                     }
                     Ok(secret) => drop(keys.insert(of, Value::from(secret))),
-                    Err(problem) => problems.push(problem),
+                    Err(problem) => found.problems.push(problem),
                 }
             }
             _ => {}
@@ -161,15 +184,6 @@ fn default_of<'d>(path: &[String], defaults: &'d Dict) -> Option<&'d Value> {
         (Value::Dict(_, inner), rest) => default_of(rest, inner),
         _ => None,
     }
-}
-
-fn read_secret(key: &str, path: &str) -> Result<String, ConfigError> {
-    let secret = std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
-        key: key.to_owned(),
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn insert(keys: &mut Dict, path: &[String], value: Value) {

@@ -7,6 +7,7 @@
 //!   notifications.
 //! - `paths`: relative paths of a file.
 //! - `sources`: reads a configuration. `environment`: the variables, and files of secrets.
+//!   `secret_files`: who can read these files.
 //! - `extract`: reads keys into a struct, and reports every problem. `origins`: where a key has its
 //!   value. `problems`: all problems, each with its place. `keys`: the names of keys.
 //! - `memory`: bounds of memory. `machine`: the memory that the process may use.
@@ -26,6 +27,7 @@ mod origins;
 mod paths;
 mod problems;
 mod root;
+mod secret_files;
 mod sections;
 mod sources;
 mod tls;
@@ -36,6 +38,7 @@ pub(crate) use machine::{NODE_BYTES, machine_memory};
 pub(crate) use mqtt::{BrokerConfig, MessageConfig, MqttConfig, merge_subscription};
 pub(crate) use problems::ConfigProblems;
 pub(crate) use root::Config;
+pub(crate) use secret_files::{SecretFile, is_secret};
 pub(crate) use sections::{HttpConfig, LogConfig, LogFormat};
 pub(crate) use sources::{DEFAULT_FILE, Loaded, Overrides, default_keys, default_text, load, load_http};
 

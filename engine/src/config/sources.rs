@@ -6,7 +6,7 @@ use figment::Figment;
 use figment::providers::Serialized;
 use figment::value::Dict;
 
-use super::environment;
+use super::environment::{self, Found};
 use super::error::{ConfigError, and_independent};
 use super::extract::{extract_partly, merged};
 use super::keys::keys_of;
@@ -15,6 +15,7 @@ use super::origins::Origins;
 use super::paths;
 use super::problems::ConfigProblems;
 use super::root::Config;
+use super::secret_files::{self, SecretFile};
 use super::sections::HttpConfig;
 use crate::toml_keys::{Parsed, keys_of_toml, parse, readable_keys};
 
@@ -35,6 +36,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The origin of each key.
     pub(crate) origins: Origins,
+    /// The files with secrets that it names.
+    pub(crate) secret_files: Vec<SecretFile>,
 }
 
 /// Reads the configuration from all its sources. `file` must exist if it is given; otherwise
@@ -53,9 +56,11 @@ pub(super) fn load_from(
     overrides: &Overrides,
 ) -> Result<Loaded, ConfigProblems> {
     let mut origins = Origins::default();
-    let config = read(file, variables, overrides, &mut origins);
-    match config {
-        Ok(config) => Ok(Loaded { config, origins }),
+    match read(file, variables, overrides, &mut origins) {
+        Ok((config, mut secret_files)) => {
+            secret_files.extend(secret_files::of_paths(&config));
+            Ok(Loaded { config, origins, secret_files })
+        }
         Err(error) => Err(ConfigProblems::locate(error, &origins)),
     }
 }
@@ -81,9 +86,9 @@ pub(super) fn read_http(
         of_file = readable_keys(&text);
         of_file.retain(|section, _| section == HTTP);
         paths::resolve(&mut of_file, folder_of(&path));
-        environment::read_secrets(&mut of_file, &defaults, "", &mut Vec::new());
+        environment::read_secrets(&mut of_file, &defaults, "", &mut Found::default());
     }
-    let above = environment::settings(variables, &defaults, origins, &mut Vec::new());
+    let above = environment::settings(variables, &defaults, origins, &mut Found::default());
     let section = |keys: &Dict| keys.get(HTTP).and_then(|keys| keys.as_dict().cloned()).unwrap_or_default();
     let (http, problems) = extract_partly(&section(&defaults), section(&merged(&of_file, &above)), HTTP, &[]);
     http.ok_or(ConfigError::Several(problems))
@@ -99,14 +104,15 @@ pub(crate) const fn default_text() -> &'static str {
     DEFAULTS
 }
 
+/// Returns the configuration, and the files of secrets that were read for it.
 fn read(
     file: Option<&Path>,
     variables: impl Iterator<Item = (String, String)>,
     overrides: &Overrides,
     origins: &mut Origins,
-) -> Result<Config, ConfigError> {
+) -> Result<(Config, Vec<SecretFile>), ConfigError> {
     let defaults = defaults()?;
-    let (mut of_file, mut problems) = match text_of(file)? {
+    let (mut of_file, problems) = match text_of(file)? {
         None => (Dict::new(), Vec::new()),
         Some((path, text)) => {
             let Parsed { mut keys, lines, problems } = parse(&path.display().to_string(), &text)?;
@@ -116,8 +122,10 @@ fn read(
             (keys, problems.map(|(key, problem)| ConfigError::Invalid { key, problem }).collect())
         }
     };
-    environment::read_secrets(&mut of_file, &defaults, "", &mut problems);
-    let mut above = environment::settings(variables, &defaults, origins, &mut problems);
+    let mut found = Found { problems, secret_files: Vec::new() };
+    environment::read_secrets(&mut of_file, &defaults, "", &mut found);
+    let mut above = environment::settings(variables, &defaults, origins, &mut found);
+    let Found { mut problems, secret_files } = found;
     for (key, value) in overrides {
         let flag = if key.starts_with("log.") { key.replace('.', "-") } else { key.replace(".url", "") };
         origins.note((*key).to_owned(), format!("--{flag}"));
@@ -132,7 +140,7 @@ fn read(
     let Some(mut config) = config else { return Err(ConfigError::Several(problems)) };
     config.mqtt = brokers;
     and_independent(problems, config.validate())?;
-    Ok(config)
+    Ok((config, secret_files))
 }
 
 fn variables() -> impl Iterator<Item = (String, String)> {

@@ -7,6 +7,7 @@ use super::*;
 use crate::toml_keys::keys_of_toml;
 
 mod reports;
+mod secret_files;
 
 fn load_text(text: &str) -> Result<Config, ConfigProblems> {
     load_with(text, &[]).map(|loaded| loaded.config)

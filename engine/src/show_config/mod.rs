@@ -10,7 +10,7 @@ pub(crate) use args::ConfigArgs;
 use serde_json::{Map, Value, json};
 use thicket_connect::with_hidden_password;
 
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, is_secret};
 use crate::terminal::{out, write_json};
 use keys::{has_headings, join};
 use toml_text::TomlText;
@@ -118,10 +118,6 @@ fn with_hidden_path(url: &str) -> String {
         Some(scheme.len() + rest.find('/')? + 1)
     });
     path.map_or_else(|| url.to_owned(), |path| format!("{}{HIDDEN}", &url[..path]))
-}
-
-fn is_secret(key: &str) -> bool {
-    !key.ends_with("_file") && ["password", "token", "secret"].iter().any(|part| key.contains(part))
 }
 
 /// Adds every value by its whole key.

@@ -1,7 +1,9 @@
 //! `thicket check` and `thicket status` against servers that do not answer as they should.
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 
 use thicket_testkit::{Config, TestEnv};
 
@@ -114,6 +116,25 @@ async fn check_without_servers_checks_the_configuration() {
     assert_eq!((output.status.code(), stdout(&output).trim_end()), (Some(0), "ok    configuration"));
     let misfit = at(1).set("mqtt.topics", vec!["a/#"]).set("mqtt.templates", vec!["b/{x}"]);
     assert_eq!(env.thicket_with(&["check", "--offline"], &misfit).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_every_user_can_read_is_warned_of() {
+    let env = start(config()).await;
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    for (path, mode) in [(folder.path(), 0o711), (token.as_path(), 0o644)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let open = env.base().set("http.operate_token_file", token.to_str().unwrap());
+    let warning = format!("http.operate_token_file: every user of this machine can read {}", token.display());
+    let checked = env.thicket_with(&["check", "--offline"], &open);
+    let text = stdout(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{text}");
+    assert!(text.contains(&format!("warn  configuration: {warning}")), "{text}");
+    let engine = env.engine_with(&open).await;
+    assert!(engine.log().contains(&warning), "{}", engine.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

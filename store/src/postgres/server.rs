@@ -86,6 +86,11 @@ impl PostgresServer {
         Ok(self.target()?.tls.map(|tls| tls.verification))
     }
 
+    /// Returns the file of the private key of the client certificate, `None` without one.
+    pub fn private_key(&self) -> Option<PathBuf> {
+        self.target().ok()?.tls?.key
+    }
+
     /// Checks the address and the files of certificates.
     pub fn check(&self) -> Result<(), PostgresServerError> {
         self.target()?.tls.map(|tls| tls.client_config()).transpose()?;
