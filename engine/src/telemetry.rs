@@ -3,7 +3,11 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogConfig, LogFormat};
 use crate::terminal::{is_unsafe, shown_json};
@@ -14,6 +18,10 @@ use crate::terminal::{is_unsafe, shown_json};
 /// any client could fill the log. The clients of Redis and of the broker log lost connections and
 /// refusals in their own words; the engine says them in words of its own.
 const LIBRARIES: &str = "actix_server=warn,actix_http=off,fred=error,rumqttc=error";
+
+/// Libraries whose traces show the bytes of requests, which have passwords and tokens. No level of the
+/// log shows these traces.
+const SHOW_BYTES: [&str; 3] = ["ureq", "ureq_proto", "tungstenite"];
 
 /// Starts logging to standard error, so that standard output has only the answer of a command.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
@@ -27,8 +35,10 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
         .with_writer(move || LogWriter { format, colours })
         .with_ansi(colours);
     match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => builder.with_target(false).finish().with(filter_fn(is_without_bytes)).init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).finish().with(filter_fn(is_without_bytes)).init()
+        }
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -36,6 +46,12 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
         tracing::error!(place, message, "panic");
     }));
     Ok(())
+}
+
+/// Whether an event shows no bytes of requests.
+fn is_without_bytes(event: &Metadata<'_>) -> bool {
+    let library = event.target().split("::").next().unwrap_or_default();
+    *event.level() != Level::TRACE || !SHOW_BYTES.contains(&library)
 }
 
 /// Whether log lines have colours. An empty `NO_COLOR` counts as not set (<https://no-color.org>).

@@ -1,8 +1,11 @@
 //! Passwords do not reach a log, an error, the process list or a table.
 
-use thicket_testkit::{Config, TestEnv};
+use thicket_testkit::certificates::{Authority, Validity};
+use thicket_testkit::receivers::HttpReceiver;
+use thicket_testkit::{Config, TestEnv, TlsFiles};
 
-use crate::support::{start, stderr, stdout};
+use crate::notify_support::{self, route, with};
+use crate::support::{BINARY, start, stderr, stdout};
 
 const PASSWORD: &str = "hunter2secret";
 
@@ -58,6 +61,33 @@ async fn no_output_and_no_table_has_a_password() {
     assert_eq!(env.number(stored).await, 0);
     let stored = "SELECT count(*) FROM configs WHERE configs::text LIKE '%hunter2%'";
     assert_eq!(env.number(stored).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_level_of_the_log_shows_the_bytes_of_a_request() {
+    let directory = TestEnv::directory();
+    let ca = Authority::new(directory.path(), "ca").unwrap();
+    let server = ca.server(directory.path(), "localhost", Validity::Now).unwrap();
+    let files = TlsFiles { ca: ca.cert.clone(), cert: server.cert, key: server.key };
+    let env = TestEnv::start_with_tls(BINARY, config(), directory, files).await;
+    let websocket = env.servers.mosquitto.websocket_port().unwrap();
+    let receiver = HttpReceiver::start();
+    // A log that shows bytes in rows has at least one password as a whole.
+    let secret = PASSWORD.repeat(4);
+    let hook =
+        with(route("hook", &format!("{}/{secret}", receiver.url())), &[("token", secret.as_str().into())]);
+    let config = notify_support::config(vec![hook])
+        .set("mqtt.url", format!("ws://127.0.0.1:{websocket}/{secret}"))
+        .set("mqtt.username", "u")
+        .set("mqtt.password", secret);
+    for level in ["trace", "debug", "debug,ureq=trace,ureq_proto=trace,tungstenite=trace"] {
+        let config = config.clone().set("log.level", level);
+        for command in [&["notify", "test", "hook"][..], &["check"]] {
+            let log = stderr(&env.thicket_with(command, &config));
+            assert!(log.contains("DEBUG") && !log.contains("hunter2"), "{level}, {command:?}: {log}");
+        }
+    }
+    assert_eq!(receiver.posted().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
