@@ -61,6 +61,11 @@ impl Webhook {
             _ => (url, ""),
         };
         let url: Uri = url.parse().map_err(|_| wrong_url())?;
+        if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            let problem = "has a user or a password; write them as headers = { authorization = \"Basic BASE64\" } \
+                           (printf USER:PASSWORD | base64)";
+            return Err(RouteProblem::new("url", problem));
+        }
         if *shape == Shape::Pagerduty && token.is_empty() {
             return Err(RouteProblem::new("token", "set it to the integration key of the service"));
         }

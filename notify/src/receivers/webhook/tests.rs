@@ -1,6 +1,6 @@
 use super::*;
 
-fn webhook() -> Webhook {
+fn config() -> RouteConfig {
     let config = serde_json::from_value(serde_json::json!({
         "name": "r", "receiver": "webhook", "sensors": "*", "kinds": ["opened"], "min_grade": 0.0,
         "min_duration": "0s", "hours": [], "time_zone": "UTC", "remind_every": "0s", "group_levels": 1,
@@ -9,7 +9,27 @@ fn webhook() -> Webhook {
         "password": "", "shape": "json", "template": "", "content_type": "application/json",
         "token": "token1", "headers": { "x-login": "Basic dXNlcjpTRUNSRVQ=" }, "topic": "", "home_assistant": "", "from": "", "to": []
     }));
-    Webhook::new(&config.unwrap()).unwrap()
+    config.unwrap()
+}
+
+fn webhook() -> Webhook {
+    Webhook::new(&config()).unwrap()
+}
+
+#[test]
+fn a_password_in_the_url_is_refused_without_repeating_it() {
+    for (shape, url) in [
+        (Shape::Json, "https://user:hunter2@host/path"),
+        (Shape::Json, "http://user@host"),
+        (Shape::Ntfy, "https://user:hunter2@ntfy.sh/topic"),
+    ] {
+        let problem = Webhook::new(&RouteConfig { shape, url: url.to_owned(), ..config() }).unwrap_err();
+        assert_eq!(problem.key, "url");
+        let text = problem.problem;
+        assert!(text.contains("headers = { authorization") && !text.contains("hunter2"), "{text}");
+    }
+    let at_in_path = RouteConfig { url: "https://host/@channel?to=a@b".to_owned(), ..config() };
+    Webhook::new(&at_in_path).unwrap();
 }
 
 #[test]
