@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use thicket_actors::checkpoint::checkpoint_budget;
+use thicket_notify::Route;
 use thicket_store::postgres::{PresentFleet, count_sensors, present_fleet};
 use thicket_store::redis::{disconnect, redis_memory, server_version, setting};
 
@@ -89,6 +90,7 @@ pub(crate) async fn check(loaded: &Loaded, args: CheckArgs) -> anyhow::Result<Ex
     let mut lines = vec![Line::ok(CONFIGURATION, String::new())];
     let exposed = loaded.secret_files.iter().filter_map(SecretFile::warning);
     lines.extend(exposed.map(|words| Line::warn(CONFIGURATION, words)));
+    lines.extend(warnings_of_routes(config));
     if args.offline {
         lines.extend(mqtt::misfits_of(config));
     } else {
@@ -111,6 +113,16 @@ pub(crate) async fn check(loaded: &Loaded, args: CheckArgs) -> anyhow::Result<Ex
     let all_pass = lines.iter().all(|line| line.level != Level::Fail);
     args.format.print(&lines, |lines| lines.iter().for_each(print_line))?;
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns a line for each route with dangerous settings.
+fn warnings_of_routes(config: &Config) -> Vec<Line> {
+    let routes = config.notify.routes().unwrap_or_default();
+    let warning = |route: &Route| {
+        let place = format!("notify {}", route.config.name);
+        route.receiver.warning().map(|words| Line::warn(&place, words))
+    };
+    routes.iter().filter_map(warning).collect()
 }
 
 fn print_line(Line { level, place, words }: &Line) {

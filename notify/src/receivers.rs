@@ -69,6 +69,14 @@ impl Receiver {
         }
     }
 
+    /// Returns what is dangerous about the settings.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Webhook(_) | Self::Mqtt(_) => None,
+            Self::Email(email) => email.warning(),
+        }
+    }
+
     /// Returns whether the receiver shows one state of each sensor, and not each message.
     fn shows_states(&self) -> bool {
         match self {

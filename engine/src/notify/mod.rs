@@ -81,6 +81,9 @@ async fn test(config: &Config, name: &str) -> anyhow::Result<()> {
         };
         bail!("no route is named {name}; {names} (notify.routes)");
     };
+    if let Some(warning) = route.receiver.warning() {
+        errln!("thicket: warning: {}", on_one_line(&warning));
+    }
     let origin = Origin { deployment: TEST, route: name };
     let message = Message::test(origin, example(route), route.config.receiver);
     let sent = route.receiver.send(&message, route.config.timeout).await;

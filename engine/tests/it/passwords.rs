@@ -91,6 +91,26 @@ async fn no_level_of_the_log_shows_the_bytes_of_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_a_mail_server_that_leaves_the_machine_without_tls_is_warned_of() {
+    let env = start(config()).await;
+    let keys: [(&str, toml::Value); 5] = [
+        ("receiver", "email".into()),
+        ("from", "thicket@example.org".into()),
+        ("to", vec!["ada@example.org"].into()),
+        ("username", "u".into()),
+        ("password", PASSWORD.into()),
+    ];
+    let config = notify_support::config(vec![with(route("mail", "smtp://mail.invalid"), &keys)]);
+    let warning = "the password crosses the network to mail.invalid without TLS";
+    let checked = env.thicket_with(&["check", "--offline"], &config);
+    assert_eq!(checked.status.code(), Some(0));
+    let text = stdout(&checked);
+    assert!(text.contains(&format!("warn  notify mail: {warning}")), "{text}");
+    let text = stderr(&env.thicket_with(&["notify", "test", "mail"], &config));
+    assert!(text.contains(&format!("thicket: warning: {warning}")) && !text.contains(PASSWORD), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_on_the_command_line_is_refused_without_repeating_it() {
     let env = start(config()).await;
     let urls = [

@@ -1,6 +1,7 @@
 //! E-mail through an SMTP server. The `Message-ID` has the key of the message.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use super::secrets::Secrets;
 use super::{SendError, remedy};
 use crate::config::{RouteConfig, RouteProblem};
 use crate::message::Message;
+
+/// The end of a URL that asks for STARTTLS.
+const STARTTLS: &str = "?tls=required";
 
 /// A mail server, and the people to write to.
 #[derive(Clone)]
@@ -83,6 +87,11 @@ impl Email {
                 "has a user or a password; write them as username and password",
             ));
         }
+        // The library ignores parameters that it does not know.
+        if url.find(['?', '#']).is_some_and(|end| url[end..] != *STARTTLS) {
+            let problem = format!("could be without TLS unnoticed; write {STARTTLS}, or no parameter");
+            return Err(RouteProblem::new("url", problem));
+        }
         let email = Self {
             url: url.clone(),
             credentials: (!config.username.is_empty())
@@ -111,11 +120,29 @@ impl Email {
         Ok(builder.timeout(Some(self.timeout)).build())
     }
 
+    /// Returns a warning if the password leaves this machine without TLS.
+    pub(super) fn warning(&self) -> Option<String> {
+        let host = self.host();
+        let has_tls = self.url.starts_with("smtps://") || self.url.ends_with(STARTTLS) || self.ca.is_some();
+        (self.credentials.is_some() && !has_tls && !is_this_machine(host)).then(|| {
+            format!(
+                "the password crosses the network to {host} without TLS; write smtps://, or {STARTTLS} behind the host"
+            )
+        })
+    }
+
+    /// Returns the host of the server, with the brackets of an IPv6 address.
+    fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let end = host.rfind(']').map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
+        &host[..end.unwrap_or(host.len())]
+    }
+
     /// Returns TLS with a CA certificate of the user's own.
     fn tls(&self, ca: &str) -> Result<Tls, RouteProblem> {
         let wrong = |error: &dyn std::fmt::Display| RouteProblem::new("ca", format!("{ca}: {error}"));
-        let host = self.url.split("://").nth(1).unwrap_or_default();
-        let host = host.split(['/', ':', '?']).next().unwrap_or_default().to_owned();
+        let host = self.host().to_owned();
         let pem = std::fs::read(ca).map_err(|error| wrong(&error))?;
         let certificate = Certificate::from_pem(&pem).map_err(|error| wrong(&error))?;
         let parameters = TlsParameters::builder(host).add_root_certificate(certificate).build_rustls();
@@ -206,6 +233,11 @@ impl Email {
     }
 }
 
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn warn_of_refusal(route: &str, recipient: &Address, error: &str) {
     if let Some(repeated) = complaints::due("send an e-mail", &format_args!("{recipient}: {error}")) {
         let recipient = recipient.to_string();
@@ -232,81 +264,4 @@ fn is_refusal(code: Code) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use lettre::transport::smtp::response::Detail;
-    use thicket_schema::Timestamp;
-    use thicket_store::postgres::Anomaly;
-
-    use super::*;
-    use crate::config::ReceiverKind;
-    use crate::message::Origin;
-
-    #[test]
-    fn a_refused_login_is_no_refusal_of_the_mail() {
-        let permanent = Severity::PermanentNegativeCompletion;
-        let code = |severity, category| Code::new(severity, category, Detail::Zero);
-        assert!(is_refusal(code(permanent, Category::MailSystem)));
-        assert!(!is_refusal(code(permanent, Category::Unspecified3)));
-        assert!(!is_refusal(code(Severity::TransientNegativeCompletion, Category::MailSystem)));
-    }
-
-    #[test]
-    fn an_answer_about_a_recipient_says_nothing_about_the_others() {
-        let (transient, permanent) =
-            (Severity::TransientNegativeCompletion, Severity::PermanentNegativeCompletion);
-        let code = |severity, category| Code::new(severity, category, Detail::Zero);
-        assert!(concerns_mail(code(transient, Category::MailSystem)));
-        assert!(!concerns_mail(code(transient, Category::Connections)));
-        assert!(!concerns_mail(code(permanent, Category::Unspecified3)));
-        // A refusal never ends an attempt: the recipients after it would miss the mail.
-        assert!(concerns_mail(code(permanent, Category::MailSystem)));
-        assert!(concerns_mail(code(permanent, Category::Connections)));
-    }
-
-    #[test]
-    fn a_name_adds_no_header_and_no_recipient() {
-        let address = |text: &str| text.parse::<Mailbox>().unwrap();
-        let email = Email {
-            url: "smtp://localhost".to_owned(),
-            credentials: None,
-            ca: None,
-            from: address("Thicket <thicket@example.org>"),
-            to: vec![address("ada@example.org")],
-            timeout: Duration::from_secs(1),
-            accepted: Arc::default(),
-        };
-        let anomaly = Anomaly {
-            sensor: "a\r\nBcc: eve@example.org\r\n\r\n<b>ünï</b>".to_owned(),
-            started: Timestamp(0),
-            ended: None,
-            accepted: false,
-            peak_at: Timestamp(0),
-            peak_score: 1.0,
-            peak_grade: 0.5,
-            readings: 1,
-            causes: Vec::new(),
-            label: None,
-        };
-        let message = Message::test(Origin { deployment: "d", route: "r" }, anomaly, ReceiverKind::Email);
-        let mail = email.mail(&message).unwrap();
-        let recipients: Vec<String> = mail.envelope().to().iter().map(ToString::to_string).collect();
-        assert_eq!(recipients, ["ada@example.org"]);
-        let text = String::from_utf8(mail.formatted()).unwrap();
-        let (headers, _) = text.split_once("\r\n\r\n").unwrap();
-        let is_folded = |line: &&str| line.starts_with(' ');
-        let names = headers.lines().filter(|line| !is_folded(line)).filter_map(|line| line.split_once(':'));
-        let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
-        names.sort_unstable();
-        let expected = [
-            "Auto-Submitted",
-            "Content-Transfer-Encoding",
-            "Content-Type",
-            "Date",
-            "From",
-            "MIME-Version",
-            "Message-ID",
-        ];
-        assert_eq!(names, [&expected[..], &["Subject", "To"]].concat(), "{headers}");
-        assert!(headers.contains("text/plain") && headers.lines().all(|line| line.len() <= 998), "{headers}");
-    }
-}
+mod tests;
