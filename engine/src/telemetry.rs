@@ -30,15 +30,14 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("configuration: log.level: {:?}: {error}", config.level))?;
     let colours = has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
     let format = config.format;
+    let without_bytes = filter_fn(is_without_bytes);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(move || LogWriter { format, colours })
         .with_ansi(colours);
     match format {
-        LogFormat::Text => builder.with_target(false).finish().with(filter_fn(is_without_bytes)).init(),
-        LogFormat::Json => {
-            builder.json().flatten_event(true).finish().with(filter_fn(is_without_bytes)).init()
-        }
+        LogFormat::Text => builder.with_target(false).finish().with(without_bytes).init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(without_bytes).init(),
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
