@@ -88,6 +88,13 @@ pub struct Revoke {
     pub partition: PartitionId,
 }
 
+/// Engine → `Shard`: the process ends without waiting for commits. The shard closes the partitions
+/// that are searched for a poison reading, and withdraws the readings that it has recorded. A shard
+/// that hangs on a reading does not answer, and the death counts.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Abandon;
+
 /// `PartitionKeeper` → `Shard`: another node should own the partition. The shard stops reading it,
 /// and returns once everything that it has read is committed and the detectors are saved. Returns
 /// `None` if the shard does not own the partition under this epoch, or owns it no longer.
@@ -157,6 +164,17 @@ pub struct Score {
     /// The stored rows near the readings that are not newer than all stored ones; `None` if they
     /// were not needed yet.
     pub near: Option<Occupied>,
+}
+
+/// `Shard` → `Detector`: asks whether the stored rows near a reading must be known to score it. It
+/// changes nothing.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<bool, NotRestored>")]
+pub struct NeedsNear {
+    /// The readings of the sensor in one batch.
+    pub readings: Arc<Vec<Reading>>,
+    /// Index of the reading.
+    pub index: usize,
 }
 
 /// The error of a detector without state: it has just started, or restarted after a panic.

@@ -232,6 +232,11 @@ impl TimeOrder {
         self.highest.is_none_or(|highest| ts.0 > highest)
     }
 
+    /// Returns whether the stored rows near a reading are needed to decide on it.
+    pub fn needs_near(&self, reading: &Reading) -> bool {
+        self.decide(reading, 0, None) == Step::Unknown
+    }
+
     /// Returns the times of readings whose decision needs the rows near them.
     pub fn unknown_times(&self, readings: &[Reading]) -> Vec<Timestamp> {
         let mut times: Vec<Timestamp> =

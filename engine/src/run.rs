@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actix::Addr;
+use futures_util::future::join_all;
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
-use thicket_actors::messages::Drain;
+use thicket_actors::messages::{Abandon, Drain};
 use thicket_actors::metrics::Metrics;
+use thicket_actors::shard::Shard;
 use thicket_actors::supervision::{ExitSignal, Frozen, Watchdog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -26,6 +29,8 @@ use crate::{
 const GAVE_UP: u8 = 3;
 /// Exit code: the drain took longer than `shutdown.deadline`.
 const DEADLINE_PASSED: u8 = 4;
+/// How long a process that ends at once waits for its shards. One that hangs does not answer.
+const ABANDON_LIMIT: Duration = Duration::from_millis(500);
 
 /// Runs the engine until it is told to stop or gives up.
 pub(crate) fn run(config: &Config, origin: Origin) -> anyhow::Result<ExitCode> {
@@ -92,6 +97,7 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
     tracing::info!(
         "stopping: committing what is in flight (a second signal ends the process at once; no data is lost)"
     );
+    let shards = topology.shards();
     tokio::select! {
         () = async {
             topology.drain(config.shutdown.deadline).await;
@@ -100,8 +106,10 @@ async fn run_on_system(config: &Config, origin: Origin) -> anyhow::Result<ExitCo
             tracing::info!("stopped");
             Ok(code)
         }
-        () = told_to_stop(&mut terminate, &mut interrupt) => Ok(end_at_once("a second signal")),
-        () = tokio::time::sleep(config.shutdown.deadline) => Ok(end_at_once("shutdown.deadline has passed")),
+        () = told_to_stop(&mut terminate, &mut interrupt) => Ok(end_at_once("a second signal", &shards).await),
+        () = tokio::time::sleep(config.shutdown.deadline) => {
+            Ok(end_at_once("shutdown.deadline has passed", &shards).await)
+        }
     }
 }
 
@@ -126,8 +134,11 @@ fn give_up(Frozen { arbiter, since, at }: Frozen) {
     std::process::exit(i32::from(GAVE_UP));
 }
 
-fn end_at_once(why: &str) -> ExitCode {
+async fn end_at_once(why: &str, shards: &[Addr<Shard>]) -> ExitCode {
     tracing::warn!(why, "ending at once; the next start continues from the committed positions");
+    // The end must not look like a crash on the reading that a shard has recorded.
+    let abandoned = join_all(shards.iter().map(|shard| shard.send(Abandon)));
+    drop(tokio::time::timeout(ABANDON_LIMIT, abandoned).await);
     // Arbiters may be waiting for a store that does not answer, so the process does not wait for
     // them.
     std::thread::spawn(|| {

@@ -315,6 +315,11 @@ impl Topology {
         self.ingress.clone()
     }
 
+    /// The shards.
+    pub(crate) fn shards(&self) -> Vec<Addr<Shard>> {
+        self.shards.clone()
+    }
+
     /// Tells the other nodes that this one leaves, and stops in the order of the data flow. The
     /// ingress takes no more messages; the messages that it took are appended, acknowledged, scored
     /// and committed; every detector is saved; the leases are released.

@@ -101,6 +101,17 @@ impl RedisProbe {
         Ok(self.client.del(keys).await?)
     }
 
+    /// Gives a partition's lease to a node that does not exist.
+    pub async fn give_lease_away(&self, partition: PartitionId) -> anyhow::Result<()> {
+        let LeaseKey(lease) = self.keys.lease(partition);
+        Ok(self.client.set(lease, "another-node", None, None, false).await?)
+    }
+
+    /// Returns the fields of a partition's crash suspect.
+    pub async fn crash_suspect(&self, partition: PartitionId) -> anyhow::Result<HashMap<String, String>> {
+        Ok(self.client.hgetall(self.keys.crash_suspect(partition)).await?)
+    }
+
     /// Fills the server with keys of another program, until a part of `maxmemory` is in use: so many
     /// sixteenths.
     pub async fn fill(&self, sixteenths: usize) -> anyhow::Result<()> {

@@ -11,8 +11,8 @@ use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use super::apply::{Applied, SensorTime};
 use super::restore::{Restoration, RestoreFacts};
 use crate::messages::{
-    ApplyLabel, BeginAgain, ClockReport, LabelPlace, NotRestored, Reconfigure, Replay, Restore, Restored,
-    Score, Scores, Skip, Skipped, TakeCheckpoint,
+    ApplyLabel, BeginAgain, ClockReport, LabelPlace, NeedsNear, NotRestored, Reconfigure, Replay, Restore,
+    Restored, Score, Scores, Skip, Skipped, TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
 use crate::time_order::TimeOrder;
@@ -144,6 +144,15 @@ impl Handler<Score> for DetectorActor {
         scores.fields = self.take_fields_report();
         scores.elapsed = started.elapsed();
         Ok(scores)
+    }
+}
+
+impl Handler<NeedsNear> for DetectorActor {
+    type Result = Result<bool, NotRestored>;
+
+    fn handle(&mut self, message: NeedsNear, _: &mut Context<Self>) -> Self::Result {
+        let State { time, .. } = self.state.as_ref().ok_or(NotRestored)?;
+        Ok(time.order.needs_near(&message.readings[message.index]))
     }
 }
 

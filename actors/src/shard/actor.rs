@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::options::{ShardContext, ShardOptions, ShardPeers};
 use super::worker::ShardWorker;
-use crate::messages::{Assign, Drain, HandOver, HandedOver, Revoke};
+use crate::messages::{Abandon, Assign, Drain, HandOver, HandedOver, Revoke};
 use crate::metrics::Metrics;
 
 /// Reads a set of partitions and owns the detectors of their sensors.
@@ -63,8 +63,16 @@ impl Handler<Assign> for Shard {
 impl Handler<Revoke> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Revoke { partition }: Revoke, _: &mut Context<Self>) {
-        self.worker.close(partition);
+    fn handle(&mut self, Revoke { partition }: Revoke, context: &mut Context<Self>) {
+        context.spawn(self.worker.abandon(vec![partition]).into_actor(self));
+    }
+}
+
+impl Handler<Abandon> for Shard {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Abandon, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.worker.abandon(self.worker.partitions.searched()))
     }
 }
 

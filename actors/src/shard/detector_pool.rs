@@ -22,7 +22,8 @@ use super::partitions::{Familiarity, Partitions};
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::{
-    ClockReport, LoadNear, Save, Score, ScoreOutcome, Scores, Skip, Skipped, TakeCheckpoint,
+    ClockReport, LoadNear, NeedsNear, NotRestored, Save, Score, ScoreOutcome, Scores, Skip, Skipped,
+    TakeCheckpoint,
 };
 use crate::supervision::{Intensity, Supervision, start_here};
 use crate::time_order::{Occupied, Place};
@@ -171,32 +172,46 @@ impl DetectorPool {
         let mut scores = SensorScores::default();
         let mut from = 0;
         for (&index, (reason, detail)) in &batch.quarantined {
-            self.score_range(cached, batch, from..index, &mut scores).await?;
+            self.score_range(cached, batch, from..index, None, &mut scores).await?;
             skip(cached, &batch.readings[index], *reason, detail, &mut scores).await?;
             from = index + 1;
         }
-        self.score_range(cached, batch, from..batch.readings.len(), &mut scores).await?;
+        self.score_range(cached, batch, from..batch.readings.len(), None, &mut scores).await?;
         Some(scores)
     }
 
-    /// Scores a batch one reading at a time. `before` is called before each reading and may
-    /// quarantine it.
+    /// Scores a batch one reading at a time. `before_wait` is called before a wait for the stored rows
+    /// near a reading. `before` is called when nothing is left to wait for, and may quarantine the
+    /// reading.
     pub(super) async fn score_one_by_one(
         &self,
         cached: &CachedDetector,
         batch: &mut SensorBatch,
+        before_wait: &impl AsyncFn(),
         mut before: impl AsyncFnMut(usize) -> Result<Option<(QuarantineReason, String)>, Unrecoverable>,
     ) -> Result<SensorScores, ScoreError> {
         let mut scores = SensorScores::default();
         for index in 0..batch.readings.len() {
-            if let Some(reason) = before(index).await? {
-                batch.quarantined.entry(index).or_insert(reason);
+            let needs = NeedsNear { readings: Arc::clone(&batch.readings), index };
+            let near = match cached.detector.send(needs).await {
+                Ok(Ok(true)) => {
+                    before_wait().await;
+                    let times = vec![batch.readings[index].ts];
+                    Some(self.rows_near(batch, times, &scores).await.ok_or(Unrecoverable)?)
+                }
+                Ok(Ok(false)) => None,
+                Ok(Err(NotRestored)) | Err(_) => return Err(ScoreError::Unrecoverable),
+            };
+            if !batch.quarantined.contains_key(&index)
+                && let Some(reason) = before(index).await?
+            {
+                batch.quarantined.insert(index, reason);
             }
             let scored = match batch.quarantined.get(&index) {
                 Some((reason, detail)) => {
                     skip(cached, &batch.readings[index], *reason, detail, &mut scores).await
                 }
-                None => self.score_range(cached, batch, index..index + 1, &mut scores).await,
+                None => self.score_range(cached, batch, index..index + 1, near, &mut scores).await,
             };
             if scored.is_none() {
                 let is_alive = cached.detector.connected();
@@ -214,15 +229,16 @@ impl DetectorPool {
     ///
     /// If the detector must know the stored rows near a reading, waits until all earlier readings
     /// are committed, reads the rows, and continues: the decision then depends on the log alone.
+    /// `near` has the rows that are known already.
     async fn score_range(
         &self,
         cached: &CachedDetector,
         batch: &SensorBatch,
         range: Range<usize>,
+        mut near: Option<Occupied>,
         scores: &mut SensorScores,
     ) -> Option<()> {
         let Range { start: mut from, end: to } = range;
-        let mut near = None;
         while from < to {
             let score = Score { readings: Arc::clone(&batch.readings), from, to, near: near.take() };
             let Scores { outcomes, places, unknown, clock, checkpoint, fields, memory, elapsed } =

@@ -112,6 +112,12 @@ impl Partitions {
         self.by_id.borrow().keys().copied().collect()
     }
 
+    /// Returns the partitions that are searched for a poison reading.
+    pub(super) fn searched(&self) -> Vec<PartitionId> {
+        let by_id = self.by_id.borrow();
+        by_id.iter().filter(|(_, partition)| partition.search().is_some()).map(|(&id, _)| id).collect()
+    }
+
     /// Calls `read` with a partition. Returns `None` if the shard does not have it.
     pub(super) fn get<T>(&self, id: PartitionId, read: impl FnOnce(&Partition) -> T) -> Option<T> {
         self.by_id.borrow().get(&id).map(read)

@@ -86,12 +86,13 @@ impl Scorer {
         }
         self.partitions.wait_for_commits(batch.partition).await;
         self.detectors.restore_again(&cached).await?;
-        let scores = self.score_one_by_one(&cached, batch, async |_| Ok(None)).await?;
+        let scores = self.score_one_by_one(&cached, batch, &async || {}, async |_| Ok(None)).await?;
         Ok(self.finish(scores, cached.config))
     }
 
     /// Scores a batch of a suspected range one reading at a time. The lock excludes other suspected
-    /// readings of this process, so that the recorded reading is the cause of a crash.
+    /// readings of this process, so that the recorded reading is the cause of a crash. While the shard
+    /// waits for rows, the range is recorded: the process may end then, whatever the readings are.
     async fn score_suspects(
         &self,
         batch: &SensorBatch,
@@ -102,12 +103,15 @@ impl Scorer {
             Found::Taken { owner } => return Ok(self.refuse(batch, &owner)),
         };
         let lock = self.context.peers.suspect_lock.lock().await;
+        let record_range = async || {
+            let suspect = Suspect::Range { after: range.after, to: range.to };
+            self.record_suspect(batch, suspect).await;
+        };
         let before = async |index: usize| -> Result<_, Unrecoverable> {
             let at = batch.positions[index];
             let deaths = range.search.deaths(at);
+            self.record_suspect(batch, Suspect::Reading { at, to: range.to, deaths }).await;
             if deaths < DEATHS {
-                let suspect = Suspect::Reading { at, to: range.to, deaths };
-                self.suspects.record(batch.partition, suspect).await;
                 return Ok(None);
             }
             let detail = format!("{deaths} processes died while they applied it");
@@ -115,12 +119,19 @@ impl Scorer {
             self.quarantine(batch, index, &poison).await?;
             Ok(Some(poison))
         };
-        let scores = self.score_one_by_one(&cached, batch, before).await?;
+        let scores = self.score_one_by_one(&cached, batch, &record_range, before).await?;
         // All suspected readings are scored. A crash from here on has another cause.
-        let suspect = Suspect::Range { after: range.after, to: range.to };
-        self.suspects.record(batch.partition, suspect).await;
+        record_range().await;
         drop(lock);
         Ok(self.finish(scores, cached.config))
+    }
+
+    /// Records a suspect, unless this node has lost the partition meanwhile: the record is that of
+    /// the next owner then.
+    async fn record_suspect(&self, batch: &SensorBatch, suspect: Suspect) {
+        if self.partitions.is_current(batch.partition, batch.epoch) {
+            self.suspects.record(batch.partition, suspect).await;
+        }
     }
 
     /// Scores a batch one reading at a time. A reading on which the detector panics is quarantined,
@@ -129,11 +140,12 @@ impl Scorer {
         &self,
         cached: &CachedDetector,
         batch: &SensorBatch,
+        before_wait: &impl AsyncFn(),
         mut before: impl AsyncFnMut(usize) -> Result<Option<(QuarantineReason, String)>, Unrecoverable>,
     ) -> Result<SensorScores, Unrecoverable> {
         let mut batch = batch.clone();
         loop {
-            let scored = self.detectors.score_one_by_one(cached, &mut batch, &mut before).await;
+            let scored = self.detectors.score_one_by_one(cached, &mut batch, before_wait, &mut before).await;
             let index = match scored {
                 Ok(scores) => return Ok(scores),
                 Err(ScoreError::Panicked { index }) => index,

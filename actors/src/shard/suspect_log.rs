@@ -4,6 +4,7 @@ use thicket_schema::{PartitionId, Position};
 use thicket_store::complaints;
 use thicket_store::redis::{LogReader, RedisError, Suspect, Suspects};
 use thicket_store::retry::until_ok;
+use tokio::sync::RwLock;
 
 use super::poison_search::PoisonSearch;
 
@@ -11,11 +12,14 @@ use super::poison_search::PoisonSearch;
 #[derive(Debug)]
 pub(super) struct SuspectLog {
     suspects: Suspects,
+    /// Shared by the records on their way. A withdrawal holds it alone, so that no record arrives
+    /// after it.
+    on_their_way: RwLock<()>,
 }
 
 impl SuspectLog {
-    pub(super) const fn new(suspects: Suspects) -> Self {
-        Self { suspects }
+    pub(super) fn new(suspects: Suspects) -> Self {
+        Self { suspects, on_their_way: RwLock::default() }
     }
 
     /// Returns the search for a partition whose last owner crashed, or `None` if no entry is
@@ -37,7 +41,7 @@ impl SuspectLog {
         };
         let (record, newest) = until_ok(query, warn).await;
         if let Some(record) = record {
-            tracing::warn!(%partition, ?record, "the last owner crashed while it applied these entries");
+            tracing::warn!(%partition, ?record, "the last owner left these entries unfinished; they are searched for a poison reading");
         }
         PoisonSearch::new(record, committed, newest)
     }
@@ -49,7 +53,17 @@ impl SuspectLog {
                 tracing::warn!(%error, %partition, repeated, "cannot record the crash suspect of the partition; retrying");
             }
         };
+        let _on_its_way = self.on_their_way.read().await;
         until_ok(async || self.suspects.record(partition, suspect).await, warn).await;
+    }
+
+    /// Withdraws the recorded reading of a partition that the shard has closed: nothing applies it.
+    /// After an error, the next owner counts a death. One death may be a coincidence.
+    pub(super) async fn withdraw(&self, partition: PartitionId) {
+        let _none_on_its_way = self.on_their_way.write().await;
+        if let Err(error) = self.suspects.withdraw(partition).await {
+            tracing::debug!(%error, %partition, "cannot withdraw the crash suspect of the partition");
+        }
     }
 
     /// Deletes the record of a partition. An error does no harm: the entries of the record are

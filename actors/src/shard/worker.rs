@@ -51,7 +51,7 @@ struct Read {
 pub(super) struct ShardWorker {
     context: Rc<ShardContext>,
     reader: LogReader,
-    partitions: Rc<Partitions>,
+    pub(super) partitions: Rc<Partitions>,
     detectors: Rc<DetectorPool>,
     suspects: Rc<SuspectLog>,
     scorer: Scorer,
@@ -365,6 +365,21 @@ impl ShardWorker {
         self.detectors.drop_all();
         for partition in self.partitions.ids() {
             self.reopen(partition);
+        }
+    }
+
+    /// Drops partitions and their detectors at once. The returned future then withdraws the readings
+    /// that are recorded as suspects: this shard does not apply them now, and never will.
+    pub(super) fn abandon(&self, partitions: Vec<PartitionId>) -> impl Future<Output = ()> + 'static {
+        let searched = self.partitions.searched();
+        for &partition in &partitions {
+            self.close(partition);
+        }
+        let suspects = Rc::clone(&self.suspects);
+        async move {
+            for partition in partitions.into_iter().filter(|partition| searched.contains(partition)) {
+                suspects.withdraw(partition).await;
+            }
         }
     }
 

@@ -51,6 +51,8 @@ mod status;
 mod stores;
 mod subscriptions;
 mod support;
+#[cfg(feature = "faults")]
+mod suspects;
 mod terminal;
 mod tls;
 mod transfer;
