@@ -164,6 +164,9 @@ pub struct Score {
     /// The stored rows near the readings that are not newer than all stored ones; `None` if they
     /// were not needed yet.
     pub near: Option<Occupied>,
+    /// Whether the readings are quarantined as poison. Then they get their places, and only the
+    /// newest timestamp of the detector may advance.
+    pub skip: bool,
 }
 
 /// `Shard` → `Detector`: asks whether the stored rows near a reading must be known to score it. It
@@ -338,24 +341,6 @@ pub struct DeleteCheckpoint {
     pub sensor: SensorName,
     /// The id of the request.
     pub request: i64,
-}
-
-/// `Shard` → `Detector`: skips a quarantined reading. Only the newest timestamp of the detector may
-/// advance.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Skipped, NotRestored>")]
-pub struct Skip {
-    /// The reading.
-    pub reading: Reading,
-}
-
-/// The answer of a detector to a [`Skip`].
-#[derive(Clone, Debug)]
-pub struct Skipped {
-    /// Where the reading is stored if it is newer than all stored ones.
-    pub place: Option<Place>,
-    /// What has changed in the time of the sensor.
-    pub clock: ClockReport,
 }
 
 /// `Shard` → `Detector`: asks for a checkpoint, before an eviction or a shutdown. Returns `None` if

@@ -222,13 +222,8 @@ impl TimeOrder {
         }
     }
 
-    /// Forgets the recent readings: one was stored that this order has not decided on.
-    pub fn forget_recent(&mut self) {
-        self.recent_from = None;
-    }
-
     /// Returns whether a time is newer than all that are stored.
-    pub fn is_ahead_of_all(&self, ts: Timestamp) -> bool {
+    fn is_ahead_of_all(&self, ts: Timestamp) -> bool {
         self.highest.is_none_or(|highest| ts.0 > highest)
     }
 

@@ -276,6 +276,30 @@ async fn a_reading_that_panics_its_detector_twice_is_quarantined_and_other_senso
 }
 
 #[actix_rt::test]
+async fn a_poison_reading_that_shares_its_second_is_stored_beside_the_other_reading() {
+    fail::cfg("poison", "return").unwrap();
+    let env = TestEnv::new().await;
+    let shared = [("s", 40, value(40)), ("s", 40, POISON), ("s", 40, value(41))];
+    let mut readings: Vec<(&str, i64, f64)> = (0..40).map(|i| ("s", i, value(i))).collect();
+    readings.extend(shared);
+    // The first one is late, so that its detector never scores it.
+    readings.extend([("s", 20, POISON), ("s", 41, value(42))]);
+    env.append(&readings).await;
+    let rows = env.rows("s", 45).await;
+    let bit = |flag: Flag| i64::from(flag.bit());
+    let (poison, shifted, late) = (bit(Flag::Poison), bit(Flag::Shifted), bit(Flag::Late));
+    let kept = rows[41..].iter().map(|row| (row.seq, row.flags & (poison | shifted | late)));
+    let kept: Vec<(i64, i64)> = kept.collect();
+    assert_eq!(kept, [(41, 0), (0, poison | shifted), (42, shifted), (43, 0)]);
+    assert_eq!(rows[21].flags, late | shifted);
+    // The restored detector has the same time.
+    env.lose_epoch().await;
+    env.append(&[("s", 42, value(43)), ("s", 42, value(44))]).await;
+    assert_eq!(env.rows("s", 47).await[46].seq, 45);
+    assert_eq!((env.metrics.restore_mismatches.get(), env.metrics.commit_conflicts.get()), (0, 0));
+}
+
+#[actix_rt::test]
 async fn a_control_entry_takes_effect_at_its_position() {
     use diesel::sql_types::Array;
     #[derive(QueryableByName)]

@@ -11,8 +11,8 @@ use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use super::apply::{Applied, SensorTime};
 use super::restore::{Restoration, RestoreFacts};
 use crate::messages::{
-    ApplyLabel, BeginAgain, ClockReport, LabelPlace, NeedsNear, NotRestored, Reconfigure, Replay, Restore,
-    Restored, Score, Scores, Skip, Skipped, TakeCheckpoint,
+    ApplyLabel, BeginAgain, LabelPlace, NeedsNear, NotRestored, Reconfigure, Replay, Restore, Restored,
+    Score, Scores, TakeCheckpoint,
 };
 use crate::supervision::about_to_score;
 use crate::time_order::TimeOrder;
@@ -113,14 +113,18 @@ impl Handler<Score> for DetectorActor {
         let State { detector, config, time, measured, .. } = self.state.as_mut().ok_or(NotRestored)?;
         let seq_before = detector.seq();
         let readings = &message.readings[message.from..message.to];
-        if let Some(first) = readings.first() {
+        if let Some(first) = readings.first().filter(|_| !message.skip) {
             about_to_score(&self.sensor, first.ts);
+            faults::pass("score.before");
         }
-        faults::pass("score.before");
         let mut near = message.near;
         let mut scores = Scores::default();
         for (index, reading) in readings.iter().enumerate() {
-            let applied = time.apply(&self.sensor, detector, config, reading, &mut near);
+            let applied = if message.skip {
+                time.skip(&self.sensor, detector, reading, &mut near)
+            } else {
+                time.apply(&self.sensor, detector, config, reading, &mut near)
+            };
             let Some(Applied { outcome, place, change, begins_late }) = applied else {
                 scores.unknown = time.order.unknown_times(&readings[index..]);
                 break;
@@ -133,7 +137,9 @@ impl Handler<Score> for DetectorActor {
             }
         }
         scores.clock.state = time.take_changed();
-        faults::pass("score.after");
+        if !message.skip {
+            faults::pass("score.after");
+        }
         let seq_after = detector.seq();
         if measured.is_none_or(|measured| seq_after >= measured + MEASURE_EVERY) {
             *measured = Some(seq_after);
@@ -153,20 +159,6 @@ impl Handler<NeedsNear> for DetectorActor {
     fn handle(&mut self, message: NeedsNear, _: &mut Context<Self>) -> Self::Result {
         let State { time, .. } = self.state.as_ref().ok_or(NotRestored)?;
         Ok(time.order.needs_near(&message.readings[message.index]))
-    }
-}
-
-impl Handler<Skip> for DetectorActor {
-    type Result = Result<Skipped, NotRestored>;
-
-    fn handle(&mut self, Skip { reading }: Skip, _: &mut Context<Self>) -> Self::Result {
-        let State { detector, time, .. } = self.state.as_mut().ok_or(NotRestored)?;
-        let place = time.skip(&reading);
-        if place.is_some() {
-            detector.skip(reading.ts.0);
-        }
-        let clock = ClockReport { state: time.take_changed(), ..ClockReport::default() };
-        Ok(Skipped { place, clock })
     }
 }
 

@@ -44,24 +44,6 @@ impl SensorTime {
         })
     }
 
-    /// Returns where a reading is stored that the detector skips, if it is newer than all stored
-    /// ones.
-    pub(super) fn skip(&mut self, reading: &Reading) -> Option<Place> {
-        let step = self.order.decide(reading, 0, None);
-        let Step::Next { place, .. } = step else { return self.leave_to_writer() };
-        if !self.order.is_ahead_of_all(reading.ts) {
-            return self.leave_to_writer();
-        }
-        self.order.store(step, reading);
-        Some(place)
-    }
-
-    /// The writer decides, by the stored rows, whether a skipped reading becomes a late row.
-    fn leave_to_writer(&mut self) -> Option<Place> {
-        self.order.forget_recent();
-        None
-    }
-
     /// Applies a reading. Returns `None` if the stored rows near it must be known first.
     pub(super) fn apply(
         &mut self,
@@ -71,7 +53,38 @@ impl SensorTime {
         reading: &Reading,
         near: &mut Option<Occupied>,
     ) -> Option<Applied> {
-        let begin_again_after = config.config.begin_again_after;
+        let scored = |detector: &mut Detector, place: Place| score(detector, reading, place.ts);
+        self.place(sensor, detector, config.config.begin_again_after, reading, near, scored)
+    }
+
+    /// Gives a quarantined reading its place without its score. The sensor's time never begins again
+    /// with it: the detector would not go back. Returns `None` if the stored rows near it must be
+    /// known first.
+    pub(super) fn skip(
+        &mut self,
+        sensor: &SensorName,
+        detector: &mut Detector,
+        reading: &Reading,
+        near: &mut Option<Occupied>,
+    ) -> Option<Applied> {
+        let skipped = |detector: &mut Detector, place: Place| {
+            detector.skip(place.ts.0);
+            ScoreOutcome::Poison
+        };
+        self.place(sensor, detector, 0, reading, near, skipped)
+    }
+
+    /// Gives a reading its place. `next` is called if it is the next one in time, and returns the
+    /// outcome.
+    fn place(
+        &mut self,
+        sensor: &SensorName,
+        detector: &mut Detector,
+        begin_again_after: u32,
+        reading: &Reading,
+        near: &mut Option<Occupied>,
+        next: impl FnOnce(&mut Detector, Place) -> ScoreOutcome,
+    ) -> Option<Applied> {
         let (newest, seq) = (self.order.newest(), detector.seq());
         let step = self.order.decide(reading, begin_again_after, near.as_ref());
         let written = Place { ts: reading.ts, shifted: false, era: self.order.era() };
@@ -81,7 +94,7 @@ impl SensorTime {
             Step::Duplicate => return Some(unstored(ScoreOutcome::Duplicate)),
             Step::Conflict => return Some(unstored(ScoreOutcome::Conflict)),
             Step::Late(place) => (ScoreOutcome::NotNewer, place, false),
-            Step::Next { place, begins } => (score(detector, reading, place.ts), place, begins),
+            Step::Next { place, begins } => (next(detector, place), place, begins),
         };
         if matches!(outcome, ScoreOutcome::Rejected { .. }) {
             return Some(unstored(outcome));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 use thicket_detector::{FieldReport, NamedConfig};
-use thicket_schema::{Checkpoint, PartitionId, Position, Reading, Reason, SensorId, SensorName, Timestamp};
+use thicket_schema::{Checkpoint, PartitionId, Position, Reason, SensorId, SensorName, Timestamp};
 use thicket_store::postgres::QuarantineReason;
 
 use super::collect::SensorBatch;
@@ -22,8 +22,7 @@ use super::partitions::{Familiarity, Partitions};
 use crate::credit::{CreditPool, send_credited};
 use crate::detector::{DetectorActor, DetectorConfigs};
 use crate::messages::{
-    ClockReport, LoadNear, NeedsNear, NotRestored, Save, Score, ScoreOutcome, Scores, Skip, Skipped,
-    TakeCheckpoint,
+    ClockReport, LoadNear, NeedsNear, NotRestored, Save, Score, ScoreOutcome, Scores, TakeCheckpoint,
 };
 use crate::supervision::{Intensity, Supervision, start_here};
 use crate::time_order::{Occupied, Place};
@@ -173,7 +172,7 @@ impl DetectorPool {
         let mut from = 0;
         for (&index, (reason, detail)) in &batch.quarantined {
             self.score_range(cached, batch, from..index, None, &mut scores).await?;
-            skip(cached, &batch.readings[index], *reason, detail, &mut scores).await?;
+            self.skip(cached, batch, (index, *reason, detail), None, &mut scores).await?;
             from = index + 1;
         }
         self.score_range(cached, batch, from..batch.readings.len(), None, &mut scores).await?;
@@ -209,7 +208,7 @@ impl DetectorPool {
             }
             let scored = match batch.quarantined.get(&index) {
                 Some((reason, detail)) => {
-                    skip(cached, &batch.readings[index], *reason, detail, &mut scores).await
+                    self.skip(cached, batch, (index, *reason, detail), near, &mut scores).await
                 }
                 None => self.score_range(cached, batch, index..index + 1, near, &mut scores).await,
             };
@@ -225,7 +224,26 @@ impl DetectorPool {
         Ok(scores)
     }
 
-    /// Scores a range of a batch. Returns `None` if the detector panicked or has no state.
+    /// Skips a quarantined reading. Returns `None` if the detector has no state.
+    async fn skip(
+        &self,
+        cached: &CachedDetector,
+        batch: &SensorBatch,
+        (index, reason, detail): (usize, QuarantineReason, &str),
+        near: Option<Occupied>,
+        scores: &mut SensorScores,
+    ) -> Option<()> {
+        if reason == QuarantineReason::Poison {
+            return self.score_range(cached, batch, index..index + 1, near, scores).await;
+        }
+        let detail = detail.to_owned();
+        scores.outcomes.push(ScoreOutcome::Rejected { reason: Reason::Unstorable, detail });
+        scores.places.push(Place { ts: batch.readings[index].ts, shifted: false, era: 0 });
+        Some(())
+    }
+
+    /// Scores a range of a batch, or skips it if it is one quarantined reading. Returns `None` if the
+    /// detector panicked or has no state.
     ///
     /// If the detector must know the stored rows near a reading, waits until all earlier readings
     /// are committed, reads the rows, and continues: the decision then depends on the log alone.
@@ -239,8 +257,9 @@ impl DetectorPool {
         scores: &mut SensorScores,
     ) -> Option<()> {
         let Range { start: mut from, end: to } = range;
+        let skip = batch.quarantined.contains_key(&from);
         while from < to {
-            let score = Score { readings: Arc::clone(&batch.readings), from, to, near: near.take() };
+            let score = Score { readings: Arc::clone(&batch.readings), from, to, near: near.take(), skip };
             let Scores { outcomes, places, unknown, clock, checkpoint, fields, memory, elapsed } =
                 cached.detector.send(score).await.ok()?.ok()?;
             if let Some(memory) = memory {
@@ -393,32 +412,6 @@ impl DetectorPool {
             send_credited(&self.context.peers.save, Save { partition, sensor, checkpoint, pinned, credit });
         }
     }
-}
-
-/// Skips a quarantined reading. Returns `None` if the detector has no state.
-async fn skip(
-    cached: &CachedDetector,
-    reading: &Reading,
-    reason: QuarantineReason,
-    detail: &str,
-    scores: &mut SensorScores,
-) -> Option<()> {
-    let written = Place { ts: reading.ts, shifted: false, era: 0 };
-    let (outcome, place) = match reason {
-        QuarantineReason::Poison => {
-            let skip = Skip { reading: reading.clone() };
-            let Skipped { place, clock } = cached.detector.send(skip).await.ok()?.ok()?;
-            scores.clock.append(clock);
-            let outcome = if place.is_some() { ScoreOutcome::Poison } else { ScoreOutcome::NotNewer };
-            (outcome, place.unwrap_or(written))
-        }
-        QuarantineReason::Unstorable => {
-            (ScoreOutcome::Rejected { reason: Reason::Unstorable, detail: detail.to_owned() }, written)
-        }
-    };
-    scores.outcomes.push(outcome);
-    scores.places.push(place);
-    Some(())
 }
 
 /// Returns the size of a checkpoint in KiB, rounded up.

@@ -34,7 +34,7 @@ async fn restored(checkpoint_every: u64) -> actix::Addr<DetectorActor> {
 
 fn score(readings: Vec<Reading>) -> Score {
     let to = readings.len();
-    Score { readings: Arc::new(readings), from: 0, to, near: None }
+    Score { readings: Arc::new(readings), from: 0, to, near: None, skip: false }
 }
 
 #[actix_rt::test]
