@@ -191,8 +191,10 @@ fn is_outage(code: &str) -> bool {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     /// Connection exception; invalid transaction state (such as read-only); transaction rollback
     /// (such as a deadlock); insufficient resources (disk full, out of memory); object not in
-    /// prerequisite state (such as lock not available); operator intervention; system error.
-    const SERVER_CLASSES: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
+    /// prerequisite state (such as lock not available); operator intervention; system error;
+    /// configuration file error; internal error (such as a damaged table or index). A limit of the
+    /// program (54) is not among them: a row may be too large.
+    const SERVER_CLASSES: [&str; 9] = ["08", "25", "40", "53", "55", "57", "58", "F0", "XX"];
     code == INSUFFICIENT_PRIVILEGE || SERVER_CLASSES.iter().any(|class| code.starts_with(class))
 }
 

@@ -186,7 +186,9 @@ async fn many_sensors_and_field_sets_are_one_statement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_to_blame_for_an_outage() {
     let server = start().await;
-    for code in ["53100", "53200", "57014", "40P01", "42501", "25006", "58030", "23514"] {
+    for code in
+        ["53100", "53200", "57014", "40P01", "42501", "25006", "58030", "23514", "XX000", "XX002", "F0001"]
+    {
         server.execute("DROP TRIGGER IF EXISTS ablehnen ON readings; DROP FUNCTION IF EXISTS ablehnen").await;
         reject(&server, code).await;
         assert_eq!(rejected(&server, &[1.0, 13.0, 2.0]).await, 0, "{code}");
