@@ -300,6 +300,33 @@ async fn a_poison_reading_that_shares_its_second_is_stored_beside_the_other_read
 }
 
 #[actix_rt::test]
+async fn a_commit_is_fenced_by_another_node_and_not_by_the_own_quarantine() {
+    let env = TestEnv::new().await;
+    let mut locker = connect_postgres(&env.postgres.url()).await.unwrap();
+    sql_query("ALTER TABLE readings ADD CONSTRAINT odd CHECK (values[1] <> 777)")
+        .execute(&mut locker)
+        .await
+        .unwrap();
+    env.append(&[("s", 0, 1.0)]).await;
+    env.rows("s", 1).await;
+    sql_query("BEGIN").execute(&mut locker).await.unwrap();
+    sql_query("LOCK TABLE readings IN SHARE MODE").execute(&mut locker).await.unwrap();
+    for i in 1..6 {
+        env.append(&[("s", i, if i == 1 { 777.0 } else { 1.0 }), ("t", i, 1.0)]).await;
+        while env.metrics.readings_scored.with_label_values(&["0"]).get() < 1 + 2 * i as u64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    sql_query("COMMIT").execute(&mut locker).await.unwrap();
+    env.rows("s", 5).await;
+    assert_eq!(env.metrics.commits_fenced.get(), 0);
+    env.lose_epoch().await;
+    env.append(&[("s", 6, 1.0)]).await;
+    env.rows("s", 6).await;
+    assert_eq!(env.metrics.commits_fenced.get(), 1);
+}
+
+#[actix_rt::test]
 async fn a_control_entry_takes_effect_at_its_position() {
     use diesel::sql_types::Array;
     #[derive(QueryableByName)]

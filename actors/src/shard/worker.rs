@@ -262,7 +262,8 @@ impl ShardWorker {
         send_credited(&writers[usize::from(partition.0) % writers.len()], Commit { batch, reply, credit });
         let worker = Rc::clone(self);
         actix_rt::spawn(async move {
-            if matches!(outcome.await, Ok(CommitOutcome::Committed)) {
+            let outcome = outcome.await;
+            if matches!(outcome, Ok(CommitOutcome::Committed)) {
                 // Not before the commit: a node that has lost the partition may see gaps that are
                 // none, since the new owner trims the log.
                 worker.housekeeping.report_losses(partition, &losses);
@@ -274,7 +275,11 @@ impl ShardWorker {
                 }
             } else if worker.partitions.is_current(partition, epoch) {
                 // The commit was refused, or its outcome is unknown. The detectors may differ from
-                // the tables.
+                // the tables. Of a partition that this shard has closed, a refusal is no surprise.
+                if matches!(outcome, Ok(CommitOutcome::Fenced)) {
+                    tracing::warn!(%partition, epoch, "commit refused: another node owns the partition");
+                    worker.context.metrics.commits_fenced.inc();
+                }
                 worker.reopen(partition);
             }
             worker.partitions.notify_commit_finished();

@@ -294,11 +294,8 @@ fn count(metrics: &Metrics, batches: &[&CommitBatch], report: &CommitReport) {
                     metrics.ingest_to_commit_seconds.observe(took as f64 / 1e6);
                 }
             }
-            CommitDecision::AlreadyApplied => {}
-            CommitDecision::Fenced => {
-                tracing::warn!(partition = %batch.partition, epoch = batch.epoch, "commit refused: another node owns the partition");
-                metrics.commits_fenced.inc();
-            }
+            // The shard knows whether another node owns the partition.
+            CommitDecision::AlreadyApplied | CommitDecision::Fenced => {}
         }
     }
 }
