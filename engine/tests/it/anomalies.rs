@@ -48,7 +48,8 @@ async fn anomalies_are_listed_labelled_and_unlabelled() {
         json!({
             "field": "b", "share": 0.75, "actual": 71.0, "expected": 44.0, "low": 40.0, "high": 48.0,
             "counter": false,
-            "repeated": 0
+            "repeated": 0,
+            "away": 0
         })
     );
     assert_eq!(list(&["--sensor", "site-1/mic*"]).as_array().unwrap().len(), 2);
@@ -146,12 +147,15 @@ async fn the_same_through_http_with_errors_as_json() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_view_for_dashboards_and_the_command_give_the_same_reason() {
     let reasons = [
-        ("71, 40, 48, false, 0", "f was 71, expected 40 to 48"),
-        ("71, 40, 48, true, 0", "f grew by 71 a second, expected 40 to 48"),
-        ("-2, 40, 48, true, 0", "f fell by 2 a second, expected to grow by 40 to 48"),
-        ("21.3, 18, 23, false, 61", "f stayed at 21.3 for 61 readings, far longer than before"),
-        ("0, 40, 48, true, 61", "f did not grow for 61 readings, far longer than before"),
-        ("5, 40, 48, true, 61", "f grew by 5 a second for 61 readings, far longer than before"),
+        ("71, 40, 48, false, 0, 0", "f was 71, expected 40 to 48"),
+        ("71, 40, 48, true, 0, 0", "f grew by 71 a second, expected 40 to 48"),
+        ("-2, 40, 48, true, 0, 0", "f fell by 2 a second, expected to grow by 40 to 48"),
+        ("21.3, 18, 23, false, 61, 0", "f stayed at 21.3 for 61 readings, far longer than before"),
+        ("0, 40, 48, true, 61, 0", "f did not grow for 61 readings, far longer than before"),
+        ("5, 40, 48, true, 61, 0", "f grew by 5 a second for 61 readings, far longer than before"),
+        ("5, 0.5, 0.5, false, 0, 245", "f has not been at 0.5 for 245 readings, far longer than before"),
+        ("5, 0, 0, true, 0, 245", "f has grown without a pause for 245 readings, far longer than before"),
+        ("5, 2, 2, true, 0, 245", "f has not grown by 2 a second for 245 readings, far longer than before"),
     ];
     let env = start(config()).await;
     let id = SensorName::new("a").unwrap().id();
@@ -159,11 +163,12 @@ async fn the_view_for_dashboards_and_the_command_give_the_same_reason() {
     for (hour, (values, _)) in reasons.iter().enumerate() {
         env.execute(&format!(
             "INSERT INTO anomalies (sensor, started, peak_at, peak_score, peak_grade, readings, fields, contributions,
-                                    actual, expected, low, high, counters, repeated)
+                                    actual, expected, low, high, counters, repeated, away)
              SELECT {id}, at, at, 9, 0.9, 3, '{{f}}', '{{1}}',
-                    ARRAY[actual], ARRAY[low], ARRAY[low], ARRAY[high], ARRAY[counter], ARRAY[repeated]
+                    ARRAY[actual], ARRAY[low], ARRAY[low], ARRAY[high], ARRAY[counter], ARRAY[repeated],
+                    ARRAY[away]
              FROM (VALUES ('2026-11-22 {hour:02}:00Z'::timestamptz, {values}))
-                  AS v (at, actual, low, high, counter, repeated)"
+                  AS v (at, actual, low, high, counter, repeated, away)"
         ))
         .await;
     }
@@ -176,5 +181,8 @@ async fn the_view_for_dashboards_and_the_command_give_the_same_reason() {
         assert!(listed.contains(reason), "{reason}: {listed}");
     }
     let repeated = "SELECT repeated::text FROM anomaly_causes ORDER BY started";
-    assert_eq!(env.texts(repeated).await, ["(0)", "(0)", "(0)", "(61)", "(61)", "(61)"]);
+    let zeros = ["(0)"; 3];
+    assert_eq!(env.texts(repeated).await, [zeros, ["(61)"; 3], zeros].concat());
+    let away = "SELECT away::text FROM anomaly_causes ORDER BY started";
+    assert_eq!(env.texts(away).await, [zeros, zeros, ["(245)"; 3]].concat());
 }
