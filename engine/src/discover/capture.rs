@@ -87,6 +87,9 @@ impl Capture {
 
 fn message_of(line: &[u8]) -> Option<Message> {
     if let Ok(Line { topic, payload, retain }) = serde_json::from_slice(line) {
+        if !is_topic(&topic) {
+            return None;
+        }
         let payload = match payload {
             Payload::Text(text) => text.into_bytes(),
             Payload::Json(value) => value.to_string().into_bytes(),
@@ -96,8 +99,18 @@ fn message_of(line: &[u8]) -> Option<Message> {
     }
     let blank = line.iter().position(|byte| *byte == b' ')?;
     let topic = std::str::from_utf8(&line[..blank]).ok()?.to_owned();
-    let is_topic = !topic.is_empty() && !topic.contains(['{', '"', '+', '#']);
-    is_topic.then(|| Message { topic, payload: line[blank + 1..].to_vec(), retained: false })
+    // Such a line is JSON that is no message.
+    let is_json = topic.starts_with('{') || topic.contains('"');
+    (is_topic(&topic) && !is_json).then(|| Message {
+        topic,
+        payload: line[blank + 1..].to_vec(),
+        retained: false,
+    })
+}
+
+/// Whether a message can have this topic: wildcards stand in filters only.
+fn is_topic(topic: &str) -> bool {
+    !topic.is_empty() && !topic.contains(['+', '#'])
 }
 
 #[cfg(test)]
@@ -111,7 +124,9 @@ mod tests {
             "{\"topic\":\"a/c\",\"payload\":{\"x\":1}}\n",
             "\n",
             "a/d {\"y\": 2}\n",
-            "{\"no\":\"message\"}\n"
+            "esp/{{name}}/t 21\n",
+            "{\"topic\":\"a/+/c\",\"payload\":\"1\"}\n",
+            "{\"no\": \"message\"}\n"
         );
         let capture = Capture::read(text.as_bytes()).unwrap();
         let found: Vec<(&str, &str, bool)> = capture
@@ -119,7 +134,15 @@ mod tests {
             .iter()
             .map(|one| (one.topic.as_str(), std::str::from_utf8(&one.payload).unwrap(), one.retained))
             .collect();
-        assert_eq!(found, [("a/b", "21.5", true), ("a/c", "{\"x\":1}", false), ("a/d", "{\"y\": 2}", false)]);
-        assert_eq!(capture.unreadable, 1);
+        assert_eq!(
+            found,
+            [
+                ("a/b", "21.5", true),
+                ("a/c", "{\"x\":1}", false),
+                ("a/d", "{\"y\": 2}", false),
+                ("esp/{{name}}/t", "21", false)
+            ]
+        );
+        assert_eq!(capture.unreadable, 2);
     }
 }

@@ -75,6 +75,12 @@ impl Findings {
         Ok(findings)
     }
 
+    /// Counts messages that are not decoded.
+    pub(super) fn unread(messages: &[&Message]) -> Self {
+        let retained = messages.iter().filter(|message| message.retained).count();
+        Self { messages: messages.len() as u64, retained: retained as u64, ..Self::default() }
+    }
+
     fn add(&mut self, message: &Message, explained: DecodeExplanation) {
         self.ignored += u64::from(explained.ignored.is_some());
         if let Some(format) = explained.format {

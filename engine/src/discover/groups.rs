@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thicket_actors::source::filter_receives;
 
 use super::capture::Message;
-use super::members::{Members, Suggestions};
+use super::members::{DeviceMember, Members, Suggestions};
 use super::topics::forms;
 
 /// Messages that one subscription can read.
@@ -45,12 +45,22 @@ pub(super) fn groups<'m>(messages: &[&'m Message]) -> Vec<Group<'m>> {
                 groups.extend(self::groups(&of_topics(&others)));
             }
             _ => {
-                let (filters, template) = (vec![form.filter], form.template);
+                let filters = vec![form.filter];
+                let template = without_name_of(suggestions.device.as_ref(), form.template);
                 groups.push(Group { filters, template, topics, messages, suggestions });
             }
         }
     }
     groups
+}
+
+/// Returns a template that captures no level under the name of the member that tells devices apart:
+/// in `mqtt.sensor`, the name would stand for the level.
+fn without_name_of(device: Option<&DeviceMember>, template: String) -> String {
+    match device {
+        Some(device) if device.path == "device" => template.replace("{device}", "{level1}"),
+        _ => template,
+    }
 }
 
 fn suggestions(messages: &[&Message]) -> Suggestions {

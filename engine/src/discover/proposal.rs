@@ -78,8 +78,20 @@ impl Proposal {
         Ok(Some(Self { filters, topics: topics.len(), preset: Some(name), keys, notes, findings }))
     }
 
-    /// Proposes a subscription for the messages of a group.
-    pub(super) fn of_group(
+    /// Proposes a subscription for the messages of a group. If the configuration cannot express it,
+    /// the proposal has no settings and says why: the other groups do not suffer.
+    pub(super) fn of_group(base: &MessageConfig, group: &Group<'_>, naming: Naming, now_micros: i64) -> Self {
+        Self::with_settings(base, group, naming, now_micros).unwrap_or_else(|error| Self {
+            filters: group.filters.clone(),
+            topics: group.topics.len(),
+            preset: None,
+            keys: Dict::new(),
+            notes: vec![format!("No settings are proposed for these topics: {error}")],
+            findings: Findings::unread(&group.messages),
+        })
+    }
+
+    fn with_settings(
         base: &MessageConfig,
         group: &Group<'_>,
         naming: Naming,

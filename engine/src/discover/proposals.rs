@@ -31,10 +31,10 @@ pub(super) fn proposals(
     let of_presets = proposals.len();
     let groups = groups(&rest);
     for group in &groups {
-        proposals.push(Proposal::of_group(base, group, Naming::Captures, now_micros)?);
+        proposals.push(Proposal::of_group(base, group, Naming::Captures, now_micros));
     }
     let propose = |group: &Group<'_>| Proposal::of_group(base, group, Naming::Levels, now_micros);
-    name_apart(&mut proposals, of_presets, &groups, propose)?;
+    name_apart(&mut proposals, of_presets, &groups, propose);
     Ok(proposals)
 }
 
@@ -44,8 +44,8 @@ fn name_apart<'m>(
     proposals: &mut [Proposal],
     of_presets: usize,
     groups: &[Group<'m>],
-    by_levels: impl Fn(&Group<'m>) -> Result<Proposal, ConfigError>,
-) -> Result<(), ConfigError> {
+    by_levels: impl Fn(&Group<'m>) -> Proposal,
+) {
     let mut waiting: Vec<usize> = (0..groups.len()).collect();
     loop {
         let common = with_common_names(proposals);
@@ -57,10 +57,10 @@ fn name_apart<'m>(
                     "The sensor {sensor} is also one of another subscription. Set sensor to keep them apart."
                 ));
             }
-            return Ok(());
+            return;
         }
         for group in renamed {
-            proposals[of_presets + group] = by_levels(&groups[group])?;
+            proposals[of_presets + group] = by_levels(&groups[group]);
         }
         waiting = others;
     }

@@ -236,3 +236,33 @@ fn a_preset_is_judged_by_what_the_engine_reads() {
     let found = proposals(&config("").mqtt[0].messages, &capture, NOW).unwrap();
     assert_eq!(found[0].preset, None);
 }
+
+#[test]
+fn a_topic_with_braces_costs_no_other_proposal() {
+    for topic in ["esp/{{name}}/state", "esp/a{x/state", "esp/{}/{a b}/state"] {
+        let found = proposals_of(&[("good/a", "21.5"), (topic, r#"{"t":2}"#), ("good/b", "22.5")]);
+        assert_eq!(found.iter().map(|one| one.findings.readings).collect::<Vec<_>>(), [1, 2], "{topic}");
+        let config = config(&write::text_of("mqtt://broker.local", &found).unwrap());
+        assert_eq!(config.subscriptions().unwrap()[0].topics, [topic]);
+    }
+}
+
+#[test]
+fn a_proposal_that_no_configuration_can_express_is_a_note() {
+    let message = |id: u32| format!(r#"{{"a}}b":{{"id":{id}}},"value":1}}"#);
+    let gateway: Vec<String> = [1, 2, 1, 2].map(message).into();
+    let mut messages: Vec<(&str, &str)> = gateway.iter().map(|text| ("gateway/x", text.as_str())).collect();
+    messages.push(("good/a", "21.5"));
+    let found = proposals_of(&messages);
+    assert_eq!(found.iter().map(|one| one.findings.readings).collect::<Vec<_>>(), [0, 1]);
+    assert!(found[0].notes[0].contains("brace"), "{:?}", found[0].notes);
+    assert_eq!(found[0].findings.messages, 4);
+}
+
+#[test]
+fn a_member_with_the_name_of_a_capture_tells_devices_apart() {
+    let message = |id: u32| format!(r#"{{"device":"d{id}","value":1}}"#);
+    let gateway: Vec<String> = [1, 2, 1, 2].map(message).into();
+    let messages: Vec<(&str, &str)> = gateway.iter().map(|text| ("gateway/x", text.as_str())).collect();
+    assert_eq!(sensors(&proposals_of(&messages)), [["x/d1", "x/d2"]]);
+}

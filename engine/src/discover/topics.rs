@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thicket_codecs::{TemplateError, TopicTemplate};
+
 /// The form of some topics: a filter that receives them, and a template that names their devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TopicForm {
@@ -53,15 +55,16 @@ fn form_of(topics: &[Vec<&str>]) -> TopicForm {
     let count = topics[0].len();
     let varies: Vec<bool> =
         (0..count).map(|level| topics.iter().any(|levels| levels[level] != topics[0][level])).collect();
+    let is_captured = |level: usize| varies[level] || !is_plain(topics[0][level]);
     let mut filter = Vec::new();
     let mut template = Vec::new();
-    let number_of_names = varies.iter().filter(|varies| **varies).count();
+    let number_of_names = (0..count).filter(|level| is_captured(*level)).count();
     let mut names = 0;
     for (level, varies) in varies.iter().enumerate() {
         let is_last = level + 1 == count;
         let text = topics[0][level];
         filter.push(if *varies { "+".to_owned() } else { text.to_owned() });
-        template.push(if *varies || (is_last && number_of_names == 0) {
+        template.push(if is_captured(level) || (is_last && number_of_names == 0) {
             names += 1;
             if number_of_names > 1 { format!("{{level{names}}}") } else { "{device}".to_owned() }
         } else {
@@ -69,6 +72,11 @@ fn form_of(topics: &[Vec<&str>]) -> TopicForm {
         });
     }
     TopicForm { filter: filter.join("/"), template: template.join("/") }
+}
+
+/// Returns whether a template can have a level as it is. One with braces must be captured.
+fn is_plain(level: &str) -> bool {
+    matches!(TopicTemplate::parse(level), Err(TemplateError::NoCapture { .. }))
 }
 
 #[cfg(test)]
@@ -96,6 +104,18 @@ mod tests {
     #[test]
     fn a_single_topic_is_named_by_its_last_level() {
         assert_eq!(found(&["home/kitchen"]), [pair("home/kitchen", "home/{device}")]);
+    }
+
+    #[test]
+    fn a_level_that_a_template_cannot_have_is_captured() {
+        assert_eq!(
+            found(&["esp/{{name}}/state", "x/{}/{a b}/temp"]),
+            [
+                pair("esp/{{name}}/state", "esp/{device}/state"),
+                pair("x/{}/{a b}/temp", "x/{level1}/{level2}/temp")
+            ]
+        );
+        assert_eq!(found(&["a{b/x", "a{b/y"]), [pair("a{b/+", "{level1}/{level2}")]);
     }
 
     #[test]
