@@ -5,7 +5,7 @@
 //! strings, data and whole numbers beyond 2^53 are left out. If the values of a pack have several
 //! base names, each base name is a device. Records of one device and time are one measurement.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -159,10 +159,15 @@ impl Pack {
         }
         let base_names: HashSet<&str> = values.iter().map(|value| value.base_name.as_ref()).collect();
         let has_devices = base_names.len() > 1;
+        let with_units = fields_of_several_units(&values);
         for value in &values {
             let device = value.base_name.trim_end_matches(SEPARATORS);
             let device = (has_devices && !device.is_empty()).then_some(device);
-            rows.add(device, value.time, value.field.clone(), value.value);
+            let field = match value.unit {
+                Some(unit) if with_units.contains(&value.name()) => format!("{}.{unit}", value.field),
+                _ => value.field.clone(),
+            };
+            rows.add(device, value.time, field, value.value);
         }
         rows.finish()
     }
@@ -185,27 +190,47 @@ fn with_text_labels(record: Record) -> Record {
     record.into_iter().map(|(label, value)| (text_label(label), value)).collect()
 }
 
+/// Returns the fields, each with its base name, whose values have several units: they are several
+/// quantities under one name, as in the example of section 5.1.3.
+fn fields_of_several_units<'v>(values: &'v [Resolved<'_>]) -> HashSet<(&'v str, &'v str)> {
+    let mut units = HashMap::new();
+    let with_unit = values.iter().filter_map(|value| Some((value.name(), value.unit?)));
+    with_unit
+        .filter(|(name, unit)| *units.entry(*name).or_insert(*unit) != *unit)
+        .map(|(name, _)| name)
+        .collect()
+}
+
 /// A resolved value.
-struct Resolved {
+struct Resolved<'p> {
     base_name: Rc<str>,
     field: String,
+    unit: Option<&'p str>,
     time: Time,
     value: f64,
 }
 
+impl Resolved<'_> {
+    /// Returns what the value is called, as far as names say it.
+    fn name(&self) -> (&str, &str) {
+        (&self.base_name, &self.field)
+    }
+}
+
 /// The base members that are in force.
 #[derive(Default)]
-struct Base {
+struct Base<'p> {
     name: Rc<str>,
+    unit: Option<&'p str>,
     time: f64,
     value: Option<f64>,
     sum: Option<f64>,
 }
 
-impl Base {
+impl<'p> Base<'p> {
     /// Takes over the base members of a record. A pack of an unknown version, or with a member that
     /// must be understood, has no measurement.
-    fn update(&mut self, record: &Record, number: usize) -> Result<(), PayloadError> {
+    fn update(&mut self, record: &'p Record, number: usize) -> Result<(), PayloadError> {
         if let Some(member) = record.keys().find(|member| member.ends_with('_')) {
             return Err(malformed(format!(
                 "record {number} has the member {}, which must be understood and is not known here",
@@ -220,6 +245,7 @@ impl Base {
         if let Some(name) = text_of(record, "bn", number)? {
             self.name = Rc::from(name);
         }
+        self.unit = unit_of(record, "bu").or(self.unit);
         if let Some(time) = number_of(record, "bt", number)? {
             self.time = time;
         }
@@ -236,9 +262,9 @@ impl Base {
     /// Appends the values of a record.
     fn resolve(
         &self,
-        record: &Record,
+        record: &'p Record,
         number: usize,
-        values: &mut Vec<Resolved>,
+        values: &mut Vec<Resolved<'p>>,
     ) -> Result<(), PayloadError> {
         let name = text_of(record, "n", number)?.unwrap_or_default();
         let has_value = has_any(record, &VALUES);
@@ -273,8 +299,14 @@ impl Base {
                 name => name,
             },
         };
-        let resolved =
-            |field: String, value: f64| Resolved { base_name: Rc::clone(&self.name), field, time, value };
+        let unit = unit_of(record, "u").or(self.unit);
+        let resolved = |field: String, value: f64| Resolved {
+            base_name: Rc::clone(&self.name),
+            field,
+            unit,
+            time,
+            value,
+        };
         values.extend(value.map(|value| resolved(field.to_owned(), value)));
         values.extend(sum.map(|sum| resolved(format!("{field}.sum"), sum)));
         Ok(())
@@ -325,6 +357,11 @@ fn would_round(record: &Record, member: &str) -> bool {
         Some(Value::String(text)) => value_of(text.trim_ascii()) == Err(LeftOutReason::Identifier),
         _ => false,
     }
+}
+
+/// Returns a unit. One that is no text counts as absent, as a unit is needed only to tell values apart.
+fn unit_of<'a>(record: &'a Record, member: &str) -> Option<&'a str> {
+    record.get(member)?.as_str().filter(|unit| !unit.is_empty())
 }
 
 fn text_of<'a>(record: &'a Record, member: &str, number: usize) -> Result<Option<&'a str>, PayloadError> {

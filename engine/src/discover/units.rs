@@ -46,8 +46,13 @@ fn of_senml(field: &str, payload: &[u8]) -> Option<String> {
     let records: Vec<Value> = serde_json::from_slice(payload).ok()?;
     let text = |record: &Value, name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
     let base = records.iter().find_map(|record| text(record, "bu"));
-    let record = records.iter().find(|record| text(record, "n").as_deref() == Some(field))?;
-    text(record, "u").or(base)
+    let unit_of = |record: &Value| text(record, "u").or_else(|| base.clone());
+    let Some(record) = records.iter().find(|record| text(record, "n").as_deref() == Some(field)) else {
+        // If a name has several units, they are the ends of its fields.
+        let ends_field = |unit: &String| field.strip_suffix(unit).is_some_and(|name| name.ends_with('.'));
+        return records.iter().filter_map(unit_of).find(ends_field);
+    };
+    unit_of(record)
 }
 
 #[cfg(test)]
@@ -62,5 +67,7 @@ mod tests {
         assert_eq!(unit_of("voltage", pack).as_deref(), Some("V"));
         assert_eq!(unit_of("current", pack).as_deref(), Some("A"));
         assert_eq!(unit_of("door", pack), None);
+        let pack = br#"[{"bn":"x","bu":"%RH","v":1},{"u":"lon","v":2},{"u":"lat","v":3}]"#;
+        assert_eq!(["x.%RH", "x.lon"].map(|field| unit_of(field, pack).unwrap()), ["%RH", "lon"]);
     }
 }

@@ -45,6 +45,29 @@ fn quantities_of_one_device_are_fields_at_their_times() {
 }
 
 #[test]
+fn several_units_of_one_name_are_several_fields() {
+    // Section 5.1.3 of the RFC.
+    let example = r#"[{"bn":"urn:dev:ow:10e2073a01080063","bt":1795881618,"bu":"%RH","v":20},
+        {"u":"lon","v":24.30621},{"u":"lat","v":60.07965},
+        {"t":60,"v":20.3},{"u":"lon","t":60,"v":24.30622},{"u":"lat","t":60,"v":60.07965}]"#;
+    let name = "urn:dev:ow:10e2073a01080063";
+    let fields = |rh: f64, lon: f64| format!("{name}.%RH={rh} {name}.lat=60.07965 {name}.lon={lon}");
+    assert_eq!(
+        show(example),
+        [
+            format!("@1795881618000000 {}", fields(20.0, 24.30621)),
+            format!("@1795881678000000 {}", fields(20.3, 24.30622))
+        ]
+    );
+    // Other names of the pack, and a value without a unit, keep their names.
+    let mixed =
+        r#"[{"n":"x","u":"V","v":1,"s":2},{"n":"x","u":"A","v":3},{"n":"x","v":4},{"n":"y","u":"V","v":5}]"#;
+    assert_eq!(show(mixed), ["@+0 x=4 x.A=3 x.V=1 x.sum=2 y=5"]);
+    let series = r#"[{"bn":"d:","bu":"Cel","n":"t","v":1},{"n":"t","u":"Cel","t":1,"v":2},{"n":"t","u":7,"t":2,"v":3}]"#;
+    assert_eq!(show(series), ["@+0 t=1", "@+1000000 t=2", "@+2000000 t=3"]);
+}
+
+#[test]
 fn a_record_of_bases_only_is_no_reading() {
     let room = r#"[{"bn":"room/","bt":1.276020076001e+09},
         {"n":"temperature","u":"Cel","v":20.1},{"n":"humidity","v":58.7}]"#;
