@@ -122,6 +122,9 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// The members that are in no reading. Empty for formats without members.
     pub left_out: Vec<LeftOut>,
+    /// The member that tells the elements of a JSON array apart, if they have the same fields and
+    /// would be readings of one series.
+    pub apart: Option<String>,
 }
 
 /// What became of a payload, and the format in which it was read.
@@ -223,7 +226,10 @@ impl FormatDecoder {
         let mut left_out = Some(Vec::new());
         let Read { format, outcome } = self.read(None, topic, payload, &mut left_out);
         let compression = compression::name(payload);
-        Explanation { format, compression, outcome, left_out: left_out.unwrap_or_default() }
+        let unwrapped = compression::unwrap(payload, self.limits.max_bytes).ok();
+        let json = unwrapped.filter(|_| format == Some(Format::Json));
+        let apart = json.and_then(|json| self.json.tells_apart(&json, &outcome));
+        Explanation { format, compression, outcome, left_out: left_out.unwrap_or_default(), apart }
     }
 
     fn read(&self, content_type: Option<&str>, topic: &str, payload: &[u8], report: &mut Report) -> Read {

@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use thicket_schema::Timestamp;
 use thicket_schema::text::excerpt;
 
+pub mod apart;
 mod bare;
 mod compiled;
 mod error;
@@ -141,6 +142,13 @@ impl PayloadDecoder {
         (decoded, left_out)
     }
 
+    /// Returns the member that tells those elements of an array apart that would be readings of one
+    /// series. `decoded` is what [`decode`](Self::decode) returned.
+    pub fn tells_apart(&self, payload: &[u8], decoded: &Decoded) -> Option<String> {
+        let text = Text::of(payload).ok()?;
+        apart::of_message(&text.text, &self.compiled, decoded.as_deref().ok()?)
+    }
+
     fn decode_reporting(&self, payload: &[u8], left_out: Option<&mut Vec<LeftOut>>) -> Decoded {
         if payload.len() > self.limits.max_bytes {
             return Err(PayloadError::TooLarge { bytes: payload.len(), limit: self.limits.max_bytes });
@@ -233,6 +241,9 @@ impl PayloadDecoder {
                 Stop::Refused(error) => error,
                 Stop::Malformed => whole.replaced.clone().unwrap_or_else(|| malformed(text)),
             })?;
+        if let Some(left_out) = left_out.as_deref_mut() {
+            apart::name_members(text, &mut left_out[reports_before..]);
+        }
         scratch.expects_nested = is_nested;
         whole.check_name(&scratch.found.names)?;
         if !scratch.found.values.is_empty() {
@@ -246,6 +257,7 @@ impl PayloadDecoder {
         let mut left_out = Vec::new();
         // The same walk, so the same end.
         let _ = self.walk_once(scratch, text, compiled, Some(&mut left_out));
+        apart::name_members(text, &mut left_out);
         Err(PayloadError::no_field(&left_out))
     }
 

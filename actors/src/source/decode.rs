@@ -236,6 +236,7 @@ impl MessageDecoder {
             format: payload_steps.format,
             compression: payload_steps.compression,
             left_out: payload_steps.left_out,
+            apart: payload_steps.apart,
             items,
             ..steps
         }

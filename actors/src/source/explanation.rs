@@ -23,6 +23,8 @@ pub struct DecodeExplanation {
     pub compression: Option<&'static str>,
     /// The members that are in no reading, each with the reason.
     pub left_out: Vec<LeftOut>,
+    /// The member that tells the elements of an array apart, if they would be readings of one series.
+    pub apart: Option<String>,
     /// The readings and dead letters.
     pub items: Vec<Item>,
 }

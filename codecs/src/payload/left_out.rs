@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use thicket_schema::text::excerpt;
+
 /// A part of a message that is not in its reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
@@ -43,9 +45,9 @@ pub enum LeftOutReason {
     /// An array with elements that are not numbers.
     #[error("is an array of other elements than numbers")]
     ArrayOfOthers,
-    /// An array of objects below the topmost level.
-    #[error("is an array of objects; if each is a reading, name it in mqtt.root")]
-    ArrayOfObjects,
+    /// An array of objects below the topmost level, with the member that tells them apart.
+    #[error("is an array of objects; if each is a reading, name it in mqtt.root{}", naming(.0.as_deref()))]
+    ArrayOfObjects(Option<String>),
     /// An array with more elements than are read.
     #[error("is an array of more than {0} numbers")]
     LongArray(usize),
@@ -91,4 +93,11 @@ pub enum LeftOutReason {
     /// A value that is none of its declared type.
     #[error("has a value that its datatype does not have")]
     WrongType,
+}
+
+/// Returns how to keep the objects of an array apart.
+fn naming(member: Option<&str>) -> String {
+    member.map_or_else(String::new, |member| {
+        format!(", and add {{{}}}, which tells them apart, to mqtt.sensor", excerpt(member))
+    })
 }

@@ -386,7 +386,7 @@ impl<'w, 't, S: Source<'t>> Walk<'w, 't, S> {
             }
             let token = self.token()?;
             if token == Token::Object {
-                break Some(LeftOutReason::ArrayOfObjects);
+                break Some(LeftOutReason::ArrayOfObjects(None));
             }
             if !token.is_number() && !matches!(token, Token::Null | Token::Bare(_)) {
                 break Some(LeftOutReason::ArrayOfOthers);

@@ -35,6 +35,10 @@ pub(super) struct Findings {
     pub(super) formats: BTreeMap<String, u64>,
     /// Members that are in no reading, with the reason and their number.
     pub(super) left_out: BTreeMap<String, LeftOutFinding>,
+    /// Members that tell elements of one array apart that are readings of one series, with the number
+    /// of messages.
+    #[serde(skip)]
+    pub(super) apart: BTreeMap<String, u64>,
     /// Dead letters by reason.
     pub(super) dead_letters: BTreeMap<String, DeadLetterFinding>,
 }
@@ -85,6 +89,9 @@ impl Findings {
         self.ignored += u64::from(explained.ignored.is_some());
         if let Some(format) = explained.format {
             *self.formats.entry(format.to_string()).or_default() += 1;
+        }
+        if let Some(member) = explained.apart {
+            *self.apart.entry(member).or_default() += 1;
         }
         for member in explained.left_out {
             let is_local = matches!(&member.reason, LeftOutReason::BadTime(TimestampError::NoZone(_)));

@@ -46,7 +46,9 @@ pub(super) fn groups<'m>(messages: &[&'m Message]) -> Vec<Group<'m>> {
             }
             _ => {
                 let filters = vec![form.filter];
-                let template = without_name_of(suggestions.device.as_ref(), form.template);
+                let of_array = suggestions.array.as_ref().and_then(|array| array.suggestions.device.as_ref());
+                let devices = [suggestions.device.as_ref(), of_array];
+                let template = without_name_of(devices.into_iter().flatten(), form.template);
                 groups.push(Group { filters, template, topics, messages, suggestions });
             }
         }
@@ -54,12 +56,13 @@ pub(super) fn groups<'m>(messages: &[&'m Message]) -> Vec<Group<'m>> {
     groups
 }
 
-/// Returns a template that captures no level under the name of the member that tells devices apart:
-/// in `mqtt.sensor`, the name would stand for the level.
-fn without_name_of(device: Option<&DeviceMember>, template: String) -> String {
-    match device {
-        Some(device) if device.path == "device" => template.replace("{device}", "{level1}"),
-        _ => template,
+/// Returns a template that captures no level under the name of a member that tells devices apart: in
+/// `mqtt.sensor`, the name would stand for the level.
+fn without_name_of<'d>(mut devices: impl Iterator<Item = &'d DeviceMember>, template: String) -> String {
+    if devices.any(|device| device.path == "device") {
+        template.replace("{device}", "{level1}")
+    } else {
+        template
     }
 }
 

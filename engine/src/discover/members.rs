@@ -1,10 +1,11 @@
 //! Finds the members of JSON payloads that hold a time or name a device.
 
 mod devices;
-mod names;
 mod times;
 
 pub(super) use devices::DeviceMember;
+use std::collections::BTreeMap;
+
 use devices::Devices;
 use serde_json::Value;
 use thicket_codecs::is_senml;
@@ -13,12 +14,19 @@ use times::Times;
 /// Maximum number of members of a payload that are looked at.
 const MAX_MEMBERS: usize = 200;
 const MAX_DEPTH: usize = 4;
+/// Maximum number of paths of arrays that are looked at.
+const MAX_ARRAYS: usize = 20;
 
-/// The members of the payloads of one form. Each object of an array is a message of its own.
+/// The members of the payloads of one form. Each object of a payload that is an array is a message of
+/// its own.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     times: Times,
     devices: Devices,
+    /// The members of the objects of arrays within the messages, by the path of the array.
+    arrays: BTreeMap<String, Self>,
+    /// The number of objects.
+    objects: u64,
 }
 
 /// What the members of the payloads say about the settings.
@@ -30,6 +38,15 @@ pub(super) struct Suggestions {
     pub(super) local_times: bool,
     /// The member that tells the devices of one topic apart.
     pub(super) device: Option<DeviceMember>,
+    /// The array with the most objects within the messages, and what its objects say.
+    pub(super) array: Option<Box<ArrayOfObjects>>,
+}
+
+/// An array of objects within the messages, each of which may be a reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ArrayOfObjects {
+    pub(super) path: String,
+    pub(super) suggestions: Suggestions,
 }
 
 impl Members {
@@ -37,17 +54,46 @@ impl Members {
     pub(super) fn add(&mut self, topic: &str, payload: &[u8]) {
         match serde_json::from_slice(payload) {
             Ok(Value::Array(elements)) if !std::str::from_utf8(payload).is_ok_and(is_senml) => {
-                self.devices.add_array(topic, elements.len());
-                for element in &elements {
-                    self.add_object(topic, element);
+                self.add_array(topic, &elements);
+            }
+            Ok(object) => {
+                self.add_object(topic, &object);
+                if object.is_object() {
+                    self.add_arrays_in("", topic, &object, 0);
                 }
             }
-            Ok(object) => self.add_object(topic, &object),
             Err(_) => self.devices.add(topic, &[]),
         }
     }
 
+    fn add_array(&mut self, topic: &str, elements: &[Value]) {
+        self.devices.add_array(topic, elements.len());
+        for element in elements {
+            self.add_object(topic, element);
+        }
+    }
+
+    /// Adds the arrays of objects within an object.
+    fn add_arrays_in(&mut self, path: &str, topic: &str, value: &Value, depth: usize) {
+        match value {
+            Value::Object(object) if depth < MAX_DEPTH => {
+                for (name, value) in object {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    self.add_arrays_in(&path, topic, value, depth + 1);
+                }
+            }
+            Value::Array(elements)
+                if elements.iter().any(Value::is_object)
+                    && (self.arrays.len() < MAX_ARRAYS || self.arrays.contains_key(path)) =>
+            {
+                self.arrays.entry(path.to_owned()).or_default().add_array(topic, elements);
+            }
+            _ => {}
+        }
+    }
+
     fn add_object(&mut self, topic: &str, object: &Value) {
+        self.objects += 1;
         let mut members = Vec::new();
         if object.is_object() {
             flatten("", object, 0, &mut members);
@@ -59,7 +105,12 @@ impl Members {
     /// Returns the settings that fit.
     pub(super) fn suggestions(&self) -> Suggestions {
         let times = self.times.best();
+        let longest = self.arrays.iter().max_by_key(|(_, members)| members.objects);
+        let array = longest.map(|(path, members)| {
+            Box::new(ArrayOfObjects { path: path.clone(), suggestions: members.suggestions() })
+        });
         Suggestions {
+            array,
             local_times: times.first().is_some_and(|best| best.is_local),
             timestamp_keys: times.into_iter().map(|time| time.path).collect(),
             device: self.devices.best(),

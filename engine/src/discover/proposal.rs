@@ -9,7 +9,7 @@ use thicket_schema::Reason;
 use super::capture::Message;
 use super::findings::Findings;
 use super::groups::Group;
-use super::members::Suggestions;
+use super::members::{ArrayOfObjects, Suggestions};
 use crate::config::{ConfigError, MessageConfig, merge_subscription};
 
 /// The least share of a preset's messages that must become readings.
@@ -97,15 +97,69 @@ impl Proposal {
         naming: Naming,
         now_micros: i64,
     ) -> Result<Self, ConfigError> {
-        let Suggestions { timestamp_keys, local_times, device } = &group.suggestions;
+        let evaluate = |keys: &Dict| {
+            let subscription = merge_subscription(base, keys)?;
+            Findings::of(&subscription, group.messages.iter().copied(), now_micros)
+        };
+        let mut settings = Settings::of(base, group, naming, None);
+        let mut findings = evaluate(&settings.keys)?;
+        if let Some(array) = &group.suggestions.array {
+            let with_root = Settings::of(base, group, naming, Some(array));
+            let of_array = evaluate(&with_root.keys)?;
+            if findings.readings == 0 && of_array.readings > 0 {
+                (settings, findings) = (with_root, of_array);
+            } else if of_array.readings > 0 {
+                settings.notes.push(with_root.as_note(&array.path));
+            }
+        }
+        let Settings { mut keys, mut notes } = settings;
+        if findings.are_mostly(Reason::BadTimestamp) {
+            keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
+            notes.push("Most times cannot be read, so that readings get their arrival time.".to_owned());
+            findings = evaluate(&keys)?;
+        }
+        for member in findings.apart.keys() {
+            notes.push(format!(
+                "Elements of one array have the same fields and one sensor, and differ in {member}. If it names what each measures, add {{{member}}} to sensor."
+            ));
+        }
+        notes.extend(note_of_retained(&findings));
+        let (filters, topics) = (group.filters.clone(), group.topics.len());
+        Ok(Self { filters, topics, preset: None, keys, notes, findings })
+    }
+}
+
+/// The keys of a subscription, and notes about them.
+struct Settings {
+    keys: Dict,
+    notes: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the keys for the messages of a group; with an array, those by which each of its objects
+    /// is a reading.
+    fn of(base: &MessageConfig, group: &Group<'_>, naming: Naming, array: Option<&ArrayOfObjects>) -> Self {
+        let of_message = &group.suggestions;
+        let Suggestions { timestamp_keys, local_times, device, .. } =
+            array.map_or(of_message, |array| &array.suggestions);
         let mut notes = Vec::new();
         let mut keys = Dict::from([
             ("topics".to_owned(), Value::from(group.filters.clone())),
             ("templates".to_owned(), Value::from(vec![group.template.clone()])),
         ]);
+        let mut timestamp_keys = timestamp_keys.clone();
+        if let Some(array) = array {
+            keys.insert("root".to_owned(), Value::from(array.path.clone()));
+            // The time of the message is that of the objects without one.
+            let others = of_message
+                .timestamp_keys
+                .iter()
+                .filter(|key| !array.suggestions.timestamp_keys.contains(key));
+            timestamp_keys.extend(others.cloned());
+        }
         let of_base = base.timestamp_keys.iter().filter(|key| timestamp_keys.contains(key));
-        if !of_base.eq(timestamp_keys) {
-            keys.insert("timestamp_keys".to_owned(), Value::from(timestamp_keys.clone()));
+        if !of_base.eq(&timestamp_keys) {
+            keys.insert("timestamp_keys".to_owned(), Value::from(timestamp_keys));
         }
         if *local_times {
             keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
@@ -127,19 +181,20 @@ impl Proposal {
         if device.is_some() || naming == Naming::Levels {
             keys.insert("sensor".to_owned(), Value::from(sensor.join("/")));
         }
-        let evaluate = |keys: &Dict| {
-            let subscription = merge_subscription(base, keys)?;
-            Findings::of(&subscription, group.messages.iter().copied(), now_micros)
-        };
-        let mut findings = evaluate(&keys)?;
-        if findings.are_mostly(Reason::BadTimestamp) {
-            keys.insert("on_bad_time".to_owned(), Value::from("arrival"));
-            notes.push("Most times cannot be read, so that readings get their arrival time.".to_owned());
-            findings = evaluate(&keys)?;
-        }
-        notes.extend(note_of_retained(&findings));
-        let (filters, topics) = (group.filters.clone(), group.topics.len());
-        Ok(Self { filters, topics, preset: None, keys, notes, findings })
+        Self { keys, notes }
+    }
+
+    /// Returns the note that these keys, which have a root, read an array beside other fields.
+    fn as_note(&self, array: &str) -> String {
+        let set = ["root", "sensor", "timestamp_keys"].into_iter().filter_map(|key| {
+            let value = toml::Value::try_from(self.keys.get(key)?).ok()?;
+            Some(format!("{key} = {value}"))
+        });
+        let set: Vec<String> = set.collect();
+        format!(
+            "The objects of the array {array} are not read. If each is a reading, set {}.",
+            set.join(", ")
+        )
     }
 }
 

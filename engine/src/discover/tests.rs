@@ -266,3 +266,39 @@ fn a_member_with_the_name_of_a_capture_tells_devices_apart() {
     let messages: Vec<(&str, &str)> = gateway.iter().map(|text| ("gateway/x", text.as_str())).collect();
     assert_eq!(sensors(&proposals_of(&messages)), [["x/d1", "x/d2"]]);
 }
+
+#[test]
+fn elements_of_arrays_that_name_what_they_measure_are_sensors() {
+    let opc = r#"[{"NodeId":"ns=2;s=Temp","Value":{"Value":21.5,"SourceTimestamp":"2026-11-25T17:59:18Z"}},{"NodeId":"ns=2;s=Pressure","Value":{"Value":900.1,"SourceTimestamp":"2026-11-25T17:59:18Z"}}]"#;
+    let tags =
+        r#"[{"ts":1795629600000,"tag":"temp","value":21},{"ts":1795629600000,"tag":"pres","value":2}]"#;
+    let kepware = r#"{"timestamp":1795629600000,"values":[{"id":"Ch1.Tag1","v":42,"q":true,"t":1795629599999},{"id":"Ch1.Tag2","v":7.5,"q":true,"t":1795629599999}]}"#;
+    let found = proposals_of(&[("a/opc", opc), ("b/tags", tags), ("c/kep", kepware)]);
+    assert_eq!(
+        sensors(&found),
+        [
+            ["opc/ns=2;s=Pressure", "opc/ns=2;s=Temp"],
+            ["tags/pres", "tags/temp"],
+            ["kep/Ch1.Tag1", "kep/Ch1.Tag2"]
+        ]
+    );
+    assert!(found.iter().all(|one| one.findings.without_time == 0), "{found:?}");
+    let text = write::text_of("mqtt://broker.local", &found).unwrap();
+    assert!(text.contains("root = \"values\"\ntimestamp_keys = [\"t\", \"timestamp\"]"), "{text}");
+    assert_eq!(config(&text).subscriptions().unwrap()[2].root, "values");
+}
+
+#[test]
+fn an_array_beside_other_fields_and_an_unknown_member_get_a_note() {
+    let edge = r#"{"seq":1,"vals":[{"id":"101","val":21.5},{"id":"102","val":900}]}"#;
+    let what =
+        r#"[{"ts":1795629600000,"what":"temp","value":21},{"ts":1795629600000,"what":"pres","value":2}]"#;
+    let found = proposals_of(&[("a/edge", edge), ("b/what", what)]);
+    assert_eq!(sensors(&found), [["edge"], ["what"]]);
+    assert!(
+        found[0].notes[0].ends_with("set root = \"vals\", sensor = \"{device}/{id}\"."),
+        "{:?}",
+        found[0].notes
+    );
+    assert!(found[1].notes[0].contains("add {what} to sensor"), "{:?}", found[1].notes);
+}

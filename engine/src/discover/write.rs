@@ -47,7 +47,7 @@ pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<Strin
         }
         writeln!(text, "{prefix}[[mqtt.subscriptions]]")?;
         // The order of the reference: what the subscription is, before how it is read.
-        let order = ["preset", "topics", "templates", "sensor", "timestamp_keys", "on_bad_time"];
+        let order = ["preset", "topics", "templates", "sensor", "root", "timestamp_keys", "on_bad_time"];
         for key in order {
             if let Some(value) = proposal.keys.get(key) {
                 let value = toml::Value::try_from(value)?;

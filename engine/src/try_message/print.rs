@@ -1,6 +1,6 @@
 //! The steps of a message for people.
 
-use super::steps::{ReadingStep, Steps, SubscriptionStep};
+use super::steps::{Apart, ReadingStep, Steps, SubscriptionStep};
 use crate::format::count;
 use crate::terminal::{on_one_line, outln};
 
@@ -35,6 +35,16 @@ pub(super) fn print(steps: &Steps) {
     outln!("format        {}{compression}", steps.format.as_deref().unwrap_or("not recognised"));
     for reading in &steps.readings {
         print_reading(reading);
+    }
+    if let Some(Apart { member, sensor, templates }) = &steps.apart {
+        outln!(
+            "note          several elements of the array have the same fields and one sensor, and differ in"
+        );
+        outln!("              {}; if it names what each measures, set", on_one_line(member));
+        if let Some(templates) = templates {
+            outln!("              templates = {}", toml::Value::from(templates.clone()));
+        }
+        outln!("              sensor = {}", toml::Value::from(sensor.as_str()));
     }
     if !steps.left_out.is_empty() {
         outln!("left out");

@@ -29,6 +29,19 @@ pub(super) struct Steps {
     pub(super) readings: Vec<ReadingStep>,
     /// The members that are in no reading, each with the reason.
     pub(super) left_out: Vec<LeftOutStep>,
+    /// The member that tells the elements of an array apart, if they are readings of one series.
+    pub(super) apart: Option<Apart>,
+}
+
+/// What keeps the elements of an array apart that have the same fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Apart {
+    /// The path of the member.
+    pub(super) member: String,
+    /// The template of the sensor's name with this member.
+    pub(super) sensor: String,
+    /// The topic templates, if one of them captures a level under the name of the member.
+    pub(super) templates: Option<Vec<String>>,
 }
 
 /// The subscription of a message.
@@ -89,8 +102,17 @@ pub(super) fn steps_of(
         Some(_) => Vec::new(),
         None => subscriptions.iter().flat_map(|(_, one)| one.topics.iter().cloned()).collect(),
     };
-    let DecodeExplanation { subscription, filter, ignored, captured, format, compression, left_out, items } =
-        explained;
+    let DecodeExplanation {
+        subscription,
+        filter,
+        ignored,
+        captured,
+        format,
+        compression,
+        left_out,
+        apart,
+        items,
+    } = explained;
     let subscription = subscription.and_then(|index| subscriptions.get(index)).map(|(place, one)| {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         SubscriptionStep {
@@ -102,6 +124,8 @@ pub(super) fn steps_of(
             templates: one.templates.clone(),
         }
     });
+    let apart =
+        subscription.as_ref().zip(apart).map(|(subscription, member)| Apart::by(member, subscription));
     let left_out = left_out
         .into_iter()
         .map(|member| LeftOutStep { path: member.path, reason: member.reason.to_string() });
@@ -118,7 +142,29 @@ pub(super) fn steps_of(
         compression,
         readings: items.iter().filter_map(|item| reading_step(item, &detectors, now_micros)).collect(),
         left_out: left_out.collect(),
+        apart,
     })
+}
+
+impl Apart {
+    fn by(member: String, subscription: &SubscriptionStep) -> Self {
+        let captured = || subscription.captured.iter().flatten().map(|(name, _)| name);
+        // In the template of the sensor's name, the name would stand for the level.
+        let is_taken = captured().any(|name| *name == member);
+        let renamed = |text: &str| match is_taken {
+            true => text
+                .replace(&format!("{{{member}}}"), "{level}")
+                .replace(&format!("{{{member}...}}"), "{level...}"),
+            false => text.to_owned(),
+        };
+        let before = match &subscription.sensor {
+            Some(template) => renamed(&format!("{template}/")),
+            None => captured().map(|name| renamed(&format!("{{{name}}}/"))).collect(),
+        };
+        let templates =
+            is_taken.then(|| subscription.templates.iter().map(|template| renamed(template)).collect());
+        Self { sensor: format!("{before}{{{member}}}"), templates, member }
+    }
 }
 
 /// Returns every subscription with its place in the configuration.
@@ -167,4 +213,30 @@ fn not_scored(config: &DetectorConfig, reading: &Reading) -> BTreeMap<String, St
         Some(format!("the pattern {pattern} of detector.exclude matches its name"))
     };
     reading.fields.names().iter().filter_map(|name| Some((name.clone(), reason(name)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load};
+
+    fn apart(payload: &str) -> Option<(String, String, Option<Vec<String>>)> {
+        let config = load(None, &Overrides::new()).unwrap().config;
+        let steps = steps_of(&config, "sensors/gw/1", payload.as_bytes().to_vec(), 1_795_881_620_000_000);
+        let found = |Apart { member, sensor, templates }| (member, sensor, templates);
+        steps.unwrap().apart.map(found)
+    }
+
+    #[test]
+    fn elements_of_one_series_lead_to_a_template_that_keeps_them_apart() {
+        let opc = r#"[{"NodeId":"s=T","Value":{"Value":21.5}},{"NodeId":"s=P","Value":{"Value":900.1}}]"#;
+        assert_eq!(apart(opc), Some(("NodeId".to_owned(), "{sensor}/{NodeId}".to_owned(), None)));
+        let templates = vec!["sensors/{level...}".to_owned()];
+        let sensors = r#"[{"sensor":"t","x":21.5},{"sensor":"p","x":900.1}]"#;
+        assert_eq!(
+            apart(sensors),
+            Some(("sensor".to_owned(), "{level}/{sensor}".to_owned(), Some(templates)))
+        );
+        assert_eq!(apart(r#"[{"ts":1795881618,"x":21.5},{"ts":1795881619,"x":21.6}]"#), None);
+    }
 }

@@ -92,7 +92,7 @@ fn an_array_of_objects_below_the_root_is_left_out_with_a_reason() {
     let (_, left_out) = PayloadDecoder::new(limits, Vec::new()).decode_explained(payload);
     assert_eq!(
         left_out[0].to_string(),
-        "values is an array of objects; if each is a reading, name it in mqtt.root"
+        "values is an array of objects; if each is a reading, name it in mqtt.root, and add {id}, which tells them apart, to mqtt.sensor"
     );
 }
 

@@ -4,36 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-
-use super::names::rank;
-
-/// Names of members that name a device, in lower case, without `_` and `-`, the best first.
-const DEVICE_NAMES: [&str; 24] = [
-    "deveui",
-    "eui",
-    "deviceid",
-    "device",
-    "devicename",
-    "imei",
-    "mac",
-    "serial",
-    "serialnumber",
-    "sn",
-    "uniqueid",
-    "uid",
-    "sensorid",
-    "sensor",
-    "nodeid",
-    "node",
-    "idx",
-    "id",
-    "address",
-    "addr",
-    "from",
-    "endpoint",
-    "ep",
-    "name",
-];
+use thicket_codecs::payload::apart::{DEVICE_NAMES, rank};
 
 /// The members that may name a device, by topic.
 #[derive(Debug, Default)]

@@ -4,19 +4,19 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use thicket_codecs::payload::apart::rank;
 use thicket_codecs::timestamp::{TimestampError, parse_lenient};
 use thicket_schema::Timestamp;
 
-use super::names::rank;
-
 /// Names of members that hold a time, in lower case, without `_` and `-`, the best first.
-const TIME_NAMES: [&str; 11] = [
+const TIME_NAMES: [&str; 12] = [
     "ts",
     "timestamp",
     "time",
     "tst",
     "datetime",
     "measuredat",
+    "sourcetimestamp",
     "receivedat",
     "createdat",
     "updatedat",
