@@ -5,7 +5,7 @@
 //! | JSON | everything that the JSON decoder reads |
 //! | JSON lines | several lines, of which the first is a JSON object |
 //! | `SenML` | an array of records that RFC 8428 explains and plain JSON does not |
-//! | line protocol | text that is not JSON, and whose first line follows the rules |
+//! | line protocol | text that is not JSON, of which a line follows the rules |
 //! | CBOR, `MessagePack` | not text; the whole payload is one map or array of maps with texts as keys |
 //! | gzip, zstd around any of them | the first bytes |
 //! | CSV | not recognised; its columns must be configured |

@@ -17,11 +17,11 @@ use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
 
-/// Whether the first line with data follows the rules of line protocol. Its measurement must have no
-/// `=`: such lines are logs, as in `level=info count=3`.
+/// Whether any line with data follows the rules of line protocol. Its measurement must have no `=`:
+/// such lines are logs, as in `level=info count=3`.
 pub(super) fn is_line_protocol(text: &str) -> bool {
     let is_line = |line: ParsedLine<'_>| !line.series.measurement.as_str().contains('=');
-    text.contains('=') && parse(text).next().and_then(Result::ok).is_some_and(is_line)
+    text.contains('=') && parse(text).filter_map(Result::ok).any(is_line)
 }
 
 /// Parses lines. Their parser does not know carriage returns.

@@ -224,8 +224,8 @@ fn lines_name_their_series_as_device() {
     assert_eq!(auto("cpu,host=a load=1\ncpu,host=b load=2"), ["cpu,host=a@0 load=1", "cpu,host=b@0 load=2"]);
     assert_eq!(auto("m x=1 1795345200000\nno line here"), ["m@1795345200 x=1", "malformed_payload"]);
     assert_eq!(auto("m x=\"only text\""), ["no_numeric_field"]);
-    assert_eq!(auto("m x=1 -5"), ["bad_timestamp"]);
     assert_eq!(auto("my\\ m,a\\ b=c\\,d x=1"), ["my m,a b=c,d@0 x=1"]);
+    assert_eq!(auto("m x=1 -5"), ["bad_timestamp"]);
     let many: Vec<String> = (0..11).map(|n| format!("m,n={n} x=1")).collect();
     assert_eq!(auto(many.join("\n")), ["too_many_readings"]);
     let wide: Vec<String> = (0..9).map(|n| format!("f{n}=1")).collect();
@@ -341,6 +341,13 @@ fn a_message_that_is_published_again_keeps_its_arrival() {
 #[test]
 fn a_log_line_is_no_line_protocol() {
     assert_eq!(auto("level=info count=3"), ["malformed_json"]);
+    assert_eq!(auto("level=info count=3\nlevel=warn count=4"), ["malformed_json"]);
+}
+
+#[test]
+fn any_line_tells_line_protocol() {
+    let lines = "weather temp=NaN 1795345200\nweather temp=21.5 1795345201";
+    assert_eq!(auto(lines), ["weather@1795345201 temp=21.5", "malformed_payload"]);
 }
 
 #[test]

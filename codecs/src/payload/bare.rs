@@ -70,6 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn only_words_lead_to_the_words() {
+        for text in ["21.5,48.0", "temp=21.5,hum=48", "temp=21.5", "t {21.5}", r#"{"a":"{\"t\":21.5}"}"#] {
+            assert!(!error(text).contains("mqtt.words"), "{}", error(text));
+        }
+        assert!(error("21.5,48.0").contains("mqtt.csv_columns"), "{}", error("21.5,48.0"));
+        assert!(error(r#"{"a":"high"}"#).contains("mqtt.words"));
+    }
+
+    #[test]
     fn a_decimal_comma_leads_to_its_setting() {
         for text in ["21,5", "1.234,5", "21,5 °C", r#"{"t":"21,5","u":"C"}"#, r#"{"t":"21,5 °C"}"#] {
             assert!(error(text).contains("mqtt.decimal_comma"), "{}", error(text));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSetError, Reason};
 
-use super::left_out::{LeftOut, LeftOutReason};
+use super::left_out::{GIVES_VALUE, LeftOut, LeftOutReason, may_be_word};
 use crate::timestamp::TimestampError;
 
 /// Why a payload, or one element of an array, is not a measurement.
@@ -153,13 +153,16 @@ impl PayloadError {
 
     /// The error of a payload that is a plain text, such as `no error`.
     pub(super) fn plain_text(text: &str, is_number_with_comma: bool) -> Self {
-        let text = excerpt(text);
         let advice = if is_number_with_comma {
-            "mqtt.decimal_comma = true reads the comma as the decimal sign"
+            "; mqtt.decimal_comma = true reads the comma as the decimal sign"
+        } else if may_be_word(text) {
+            GIVES_VALUE
+        } else if !text.contains(['=', '{']) {
+            "; mqtt.format = \"csv\" and mqtt.csv_columns read separated values"
         } else {
-            "mqtt.words gives a word its value"
+            ", and has no format that is recognised"
         };
-        Self::MalformedJson { detail: format!("the text {text:?} is no number; {advice}") }
+        Self::MalformedJson { detail: format!("the text {:?} is no number{advice}", excerpt(text)) }
     }
 
     /// The error of a payload that is a word for no value, such as `nan`.

@@ -25,7 +25,7 @@ impl fmt::Display for LeftOut {
 #[non_exhaustive]
 pub enum LeftOutReason {
     /// A text that is neither a number nor a word with a value.
-    #[error("is the text {0}; mqtt.words gives a word its value")]
+    #[error("is the text {0}{advice}", advice = if may_be_word(.0) { GIVES_VALUE } else { "" })]
     Text(String),
     /// A text that is a number if a comma is the decimal sign.
     #[error("is the text {0}; mqtt.decimal_comma = true reads its comma as the decimal sign")]
@@ -100,4 +100,12 @@ fn naming(member: Option<&str>) -> String {
     member.map_or_else(String::new, |member| {
         format!(", and add {{{}}}, which tells them apart, to mqtt.sensor", excerpt(member))
     })
+}
+
+/// How to read a word.
+pub(super) const GIVES_VALUE: &str = "; mqtt.words gives a word its value";
+
+/// Whether a text may be a word. Values that are separated or named, and JSON within a text, are none.
+pub(super) fn may_be_word(text: &str) -> bool {
+    !text.contains(['=', ',', '{'])
 }
