@@ -16,6 +16,7 @@ pub mod formats;
 pub mod name;
 pub mod payload;
 pub mod sensor;
+mod series;
 pub mod timestamp;
 pub mod topic;
 

@@ -13,6 +13,7 @@ use thicket_schema::text::excerpt;
 
 use super::rows::{Rows, Time};
 use crate::payload::{MAX_EXACT, Measurement, PayloadError, PayloadLimits, trimmed};
+use crate::series;
 use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
@@ -87,21 +88,12 @@ fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>) -> Result<(), PayloadError> {
 
 /// Returns the series of a line, with its tags in the order of their names.
 fn device<'a>(line: &'a ParsedLine<'_>) -> Cow<'a, str> {
-    let measurement = escaped(line.series.measurement.as_str());
+    let measurement = series::part(line.series.measurement.as_str());
     let Some(tags) = &line.series.tag_set else { return measurement };
-    let tag = |name: &str, value: &str| {
-        let name = name.replace(',', r"\,").replace('=', r"\=");
-        format!(",{name}={}", escaped(value))
-    };
+    let tag = |name: &str, value: &str| format!(",{}", series::tag(name, value));
     let mut tags: Vec<String> = tags.iter().map(|(name, value)| tag(name.as_str(), value.as_str())).collect();
     tags.sort();
     Cow::Owned(format!("{measurement}{}", tags.concat()))
-}
-
-/// Escapes the commas of a measurement or a value that could be taken for tags, as in `1,b=2`. No
-/// part of a series ends with a backslash, so no other character needs an escape.
-fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains(',') && text.contains('=') { text.replace(',', r"\,").into() } else { text.into() }
 }
 
 fn malformed(detail: String) -> PayloadError {

@@ -252,8 +252,8 @@ fn different_series_are_different_devices() {
         (r"m,a=1\,b\=2", r"m,a=1\,b=2"),
         (r"m\,a=1,b=2", r"m\,a=1,b=2"),
         (r"m,a\=1\,b=2", r"m,a\=1\,b=2"),
-        (r"m,a=1\\\,b\=2", r"m,a=1\\,b=2"),
-        (r"m,a\\\=1=2", r"m,a\\=1=2"),
+        (r"m,a=1\\\,b\=2", r"m,a=1\\\,b=2"),
+        (r"m,a\\\=1=2", r"m,a\\\=1=2"),
         // Without `=`, a comma cannot be taken for the beginning of a tag.
         (r"m\ n,a=1\,\ b,c=x\=y", "m n,a=1, b,c=x=y"),
     ];

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use super::scan::Scanner;
 use super::source::{Source as _, Token};
 use super::times::unquoted;
+use crate::series;
 
 /// Returns the text of the member at each path; `None` if the object has no such member, or the
 /// member is null, empty, an object or an array.
 ///
 /// A path is a list of names joined by points. A member whose own name has points is found too. A
 /// path that ends with `.*` stands for all members of an object with a text or a number, sorted by
-/// name: `core=0,host=north`. It is empty if the object has none.
+/// name, as [`series`](crate::series) writes them: `core=0,host=north`. It is empty if the object has
+/// none.
 pub(super) fn read(object: &str, paths: &[String]) -> Vec<Option<Box<str>>> {
     paths.iter().map(|path| member(object, path)).collect()
 }
@@ -25,7 +27,7 @@ pub(super) fn has_object(object: &str, path: &str) -> bool {
 fn member(object: &str, path: &str) -> Option<Box<str>> {
     let Some(parent) = path.strip_suffix(".*") else { return text(find(object, path)?) };
     let members = members(find(object, parent)?)?;
-    let pairs = members.iter().filter_map(|(name, json)| Some(format!("{name}={}", text(json)?)));
+    let pairs = members.iter().filter_map(|(name, json)| Some(series::tag(name, &text(json)?)));
     Some(pairs.collect::<Vec<_>>().join(",").into())
 }
 
@@ -97,6 +99,26 @@ mod tests {
         assert_eq!(one(object, "deviceInfo.tags.site.name").as_deref(), Some("north"));
         assert_eq!(one(object, "id").as_deref(), Some("17"));
         assert_eq!(one(r#"{"t":{"b":"x","a":1,"c":[]}}"#, "t.*").as_deref(), Some("a=1,b=x"));
+    }
+
+    #[test]
+    fn all_members_of_two_objects_are_never_one_text() {
+        let tags = [
+            r#"{"a":"1,b=2"}"#,
+            r#"{"a":"1","b":"2"}"#,
+            r#"{"a=1,b":"2"}"#,
+            r#"{"a":"1\\","b":"2"}"#,
+            r#"{"a":"1\\,b=2"}"#,
+            r#"{"a=1":"x"}"#,
+            r#"{"a":"1=x"}"#,
+            r#"{"a\\":"1=x"}"#,
+            r#"{"a":"1,c"}"#,
+            r#"{"a":"1\\,c"}"#,
+        ];
+        let texts: std::collections::BTreeSet<String> =
+            tags.iter().map(|tags| one(&format!(r#"{{"t":{tags}}}"#), "t.*").unwrap()).collect();
+        assert_eq!(texts.len(), tags.len(), "{texts:?}");
+        assert_eq!(one(r#"{"t":{"a":"C:\\x, y","b":"k=v"}}"#, "t.*").as_deref(), Some(r"a=C:\x, y,b=k=v"));
     }
 
     #[test]
