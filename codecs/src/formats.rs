@@ -163,6 +163,8 @@ pub type Outcome = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;
 pub struct FormatDecoder {
     format: Format,
     limits: PayloadLimits,
+    /// Times of `SenML` and line protocol before this one are no times.
+    time_floor: Timestamp,
     json: PayloadDecoder,
     /// For JSON text that is made of a shorter binary payload.
     transcoded: PayloadDecoder,
@@ -182,12 +184,13 @@ impl FormatDecoder {
             transcoded: PayloadDecoder::new(unbounded.clone(), timestamp_keys.clone()),
             rows: PayloadDecoder::new(unbounded, timestamp_keys),
             limits,
+            time_floor: PayloadRules::DEFAULT_TIME_FLOOR,
             csv: SeparatedValues::new(CsvRules::default()),
         }
     }
 
     /// Sets the rules for members of objects and for times. `SenML` and line protocol name their
-    /// fields and times themselves: the rules do not concern them.
+    /// fields and times themselves: of the rules, only the floor of times concerns them.
     #[must_use]
     pub fn with_rules(mut self, rules: &PayloadRules) -> Self {
         self.json = self.json.with_rules(rules.clone());
@@ -195,6 +198,7 @@ impl FormatDecoder {
         let of_rows = PayloadRules { root: String::new(), device_keys: false, ..rules.clone() };
         self.rows = self.rows.with_rules(of_rows);
         self.csv = SeparatedValues::new(rules.csv.clone());
+        self.time_floor = rules.time_floor;
         self
     }
 
@@ -275,7 +279,7 @@ impl FormatDecoder {
                 None => transcode::messagepack(payload)
                     .and_then(|json| self.of_json(&json, Format::Messagepack, report).read.outcome),
             },
-            Format::LineProtocol => line_protocol::decode(payload, &self.limits),
+            Format::LineProtocol => line_protocol::decode(payload, &self.limits, self.time_floor),
             Format::JsonLines => json_lines::decode(payload, &self.limits, &self.json),
             Format::Csv => self.csv.decode(payload, &self.limits, &self.rows),
         }
@@ -292,7 +296,7 @@ impl FormatDecoder {
             && let Some(pack) = Pack::recognise(&text.text, Encoding::Json)
         {
             let pack = pack.with_names_from(text);
-            return Read::of(Format::Senml, pack.and_then(|pack| pack.decode(&self.limits)));
+            return Read::of(Format::Senml, pack.and_then(|pack| pack.decode(&self.limits, self.time_floor)));
         }
         let outcome = json(&self.json, payload, report);
         if !matches!(outcome, Err(PayloadError::MalformedJson { .. })) {
@@ -304,7 +308,10 @@ impl FormatDecoder {
         let is_line_protocol =
             |text: Text<'_>| text.replaced.is_none() && line_protocol::is_line_protocol(&text.text);
         if text.is_some_and(is_line_protocol) {
-            return Read::of(Format::LineProtocol, line_protocol::decode(payload, &self.limits));
+            return Read::of(
+                Format::LineProtocol,
+                line_protocol::decode(payload, &self.limits, self.time_floor),
+            );
         }
         match unless_named(topic, payload) {
             Err(error) => Read::unknown(Err(error)),
@@ -379,9 +386,10 @@ impl FormatDecoder {
     /// Decodes a CBOR payload that was rewritten as JSON.
     fn of_cbor(&self, json: &Json, report: &mut Report) -> Recognised {
         match Pack::recognise(&json.text, Encoding::Cbor) {
-            Some(pack) => {
-                Recognised { read: Read::of(Format::Senml, pack.decode(&self.limits)), is_certain: true }
-            }
+            Some(pack) => Recognised {
+                read: Read::of(Format::Senml, pack.decode(&self.limits, self.time_floor)),
+                is_certain: true,
+            },
             None => self.of_json(json, Format::Cbor, report),
         }
     }
@@ -397,7 +405,7 @@ impl FormatDecoder {
                 Pack::parse(&json.text, Encoding::Cbor)?
             }
         };
-        pack.decode(&self.limits)
+        pack.decode(&self.limits, self.time_floor)
     }
 }
 

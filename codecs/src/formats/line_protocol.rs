@@ -14,7 +14,6 @@ use thicket_schema::text::excerpt;
 use super::rows::{Rows, Time};
 use crate::payload::{MAX_EXACT, Measurement, PayloadError, PayloadLimits, trimmed};
 use crate::series;
-use crate::timestamp::parse_epoch;
 
 const FORMAT: &str = "line protocol";
 
@@ -43,10 +42,12 @@ pub(super) fn with_time(text: &str, time: Timestamp) -> String {
     timed.collect::<Vec<String>>().join("\n")
 }
 
-/// Decodes lines. A line that cannot be read is an error in the place of its measurement.
+/// Decodes lines. A line that cannot be read is an error in the place of its measurement. Times before
+/// the floor are no times.
 pub(super) fn decode(
     payload: &[u8],
     limits: &PayloadLimits,
+    floor: Timestamp,
 ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
     let text = std::str::from_utf8(trimmed(payload))
         .map_err(|error| malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
@@ -56,7 +57,7 @@ pub(super) fn decode(
     let mut rows = Rows::new(limits);
     for line in parse(text) {
         let added = match line {
-            Ok(line) => add(&mut rows, &line),
+            Ok(line) => add(&mut rows, &line, floor),
             Err(error) => Err(malformed(excerpt(&error.to_string()))),
         };
         if let Err(error) = added {
@@ -66,10 +67,10 @@ pub(super) fn decode(
     rows.finish()
 }
 
-fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>) -> Result<(), PayloadError> {
+fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>, floor: Timestamp) -> Result<(), PayloadError> {
     let time = match line.timestamp {
         None => Time::Offset(0),
-        Some(number) => Time::At(parse_epoch(&number.to_string())?),
+        Some(number) => Time::since_epoch(&number.to_string(), floor)?,
     };
     let device = device(line);
     for (name, value) in &line.field_set {

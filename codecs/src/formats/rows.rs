@@ -6,6 +6,7 @@ use thicket_schema::text::excerpt;
 use thicket_schema::{FieldSet, Timestamp};
 
 use crate::payload::{Measurement, PayloadError, PayloadLimits};
+use crate::timestamp::{TimestampError, parse_epoch};
 
 /// The time of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,18 @@ pub(super) enum Time {
     At(Timestamp),
     /// Microseconds from the arrival of the message.
     Offset(i64),
+}
+
+impl Time {
+    /// Reads a number since the Unix epoch. A time before the floor is no time, as in JSON: the device
+    /// has not set its clock, and the arrival counts.
+    pub(super) fn since_epoch(number: &str, floor: Timestamp) -> Result<Self, TimestampError> {
+        if number.starts_with('-') {
+            return Ok(Self::Offset(0));
+        }
+        let time = parse_epoch(number)?;
+        Ok(if time < floor { Self::Offset(0) } else { Self::At(time) })
+    }
 }
 
 /// Collects values, in the order of the message.

@@ -16,7 +16,6 @@ use super::rows::{Rows, Time};
 use crate::payload::{
     LeftOutReason, MAX_EXACT, Measurement, PayloadError, PayloadLimits, Text, records, value_of,
 };
-use crate::timestamp::parse_epoch;
 
 /// The newest version of `SenML` that is known.
 const VERSION: f64 = 10.0;
@@ -142,12 +141,13 @@ impl Pack {
         serde_json::to_string(&self.0).ok()
     }
 
-    /// Resolves the records to measurements.
+    /// Resolves the records to measurements. Absolute times before the floor are no times.
     pub(super) fn decode(
         self,
         limits: &PayloadLimits,
+        floor: Timestamp,
     ) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-        let mut base = Base::default();
+        let mut base = Base::new(floor);
         let mut values = Vec::new();
         let mut rows = Rows::new(limits);
         for (index, record) in self.0.iter().enumerate() {
@@ -218,16 +218,21 @@ impl Resolved<'_> {
 }
 
 /// The base members that are in force.
-#[derive(Default)]
 struct Base<'p> {
     name: Rc<str>,
     unit: Option<&'p str>,
     time: f64,
+    /// Absolute times before this one are no times.
+    floor: Timestamp,
     value: Option<f64>,
     sum: Option<f64>,
 }
 
 impl<'p> Base<'p> {
+    fn new(floor: Timestamp) -> Self {
+        Self { name: Rc::default(), unit: None, time: 0.0, floor, value: None, sum: None }
+    }
+
     /// Takes over the base members of a record. A pack of an unknown version, or with a member that
     /// must be understood, has no measurement.
     fn update(&mut self, record: &'p Record, number: usize) -> Result<(), PayloadError> {
@@ -317,7 +322,7 @@ impl<'p> Base<'p> {
         let seconds = self.time + own;
         if seconds.abs() >= SECONDS_BELOW {
             // Not seconds, as the RFC demands. The magnitude tells the unit, as in other formats.
-            return Ok(Time::At(parse_epoch(&seconds.to_string())?));
+            return Ok(Time::since_epoch(&seconds.to_string(), self.floor)?);
         }
         // Each part in whole microseconds: the sum of two floats would lose digits.
         let micros = micros(self.time).saturating_add(micros(own));
@@ -326,7 +331,7 @@ impl<'p> Base<'p> {
         }
         let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
         let decimal = format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-        Ok(Time::At(parse_epoch(&decimal)?))
+        Ok(Time::since_epoch(&decimal, self.floor)?)
     }
 }
 

@@ -225,7 +225,6 @@ fn lines_name_their_series_as_device() {
     assert_eq!(auto("m x=1 1795345200000\nno line here"), ["m@1795345200 x=1", "malformed_payload"]);
     assert_eq!(auto("m x=\"only text\""), ["no_numeric_field"]);
     assert_eq!(auto("my\\ m,a\\ b=c\\,d x=1"), ["my m,a b=c,d@0 x=1"]);
-    assert_eq!(auto("m x=1 -5"), ["bad_timestamp"]);
     let many: Vec<String> = (0..11).map(|n| format!("m,n={n} x=1")).collect();
     assert_eq!(auto(many.join("\n")), ["too_many_readings"]);
     let wide: Vec<String> = (0..9).map(|n| format!("f{n}=1")).collect();
@@ -348,6 +347,20 @@ fn a_log_line_is_no_line_protocol() {
 fn any_line_tells_line_protocol() {
     let lines = "weather temp=NaN 1795345200\nweather temp=21.5 1795345201";
     assert_eq!(auto(lines), ["weather@1795345201 temp=21.5", "malformed_payload"]);
+}
+
+#[test]
+fn a_time_before_the_clock_was_set_is_no_time_in_any_format() {
+    let lines = "m a=1 1262304000\nm b=2 0\nm c=3 -5\nm d=4 1262304000000000000";
+    assert_eq!(auto(lines), ["m@0 a=1 b=2 c=3 d=4"]);
+    for time in ["1262304000", "1262304000000", "-1262304000"] {
+        assert_eq!(auto(format!(r#"[{{"n":"t","t":{time},"v":20}}]"#)), ["@0 t=20"]);
+    }
+    assert_eq!(auto("m a=1 99999999999"), ["bad_timestamp"]);
+    let rules = PayloadRules { time_floor: Timestamp(1_000_000_000_000_000), ..PayloadRules::default() };
+    let decoder = decoder(Format::Auto).with_rules(&rules);
+    assert_eq!(show(&decoder.decode("s", b"m a=1 1262304000")), ["m@1262304000 a=1"]);
+    assert_eq!(show(&decoder.decode("s", br#"[{"n":"t","t":1262304000,"v":20}]"#)), ["@1262304000 t=20"]);
 }
 
 #[test]

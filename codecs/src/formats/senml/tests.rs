@@ -17,7 +17,7 @@ fn show(text: &str) -> Vec<String> {
             names.zip(&measurement.values).map(|(name, value)| format!("{name}={value}")).collect();
         format!("{}@{time} {}", measurement.device.as_deref().unwrap_or(""), fields.join(" "))
     };
-    match pack.decode(&LIMITS) {
+    match pack.decode(&LIMITS, Timestamp(0)) {
         Ok(elements) => elements.into_iter().map(show).collect(),
         Err(error) => vec![error.to_string()],
     }
@@ -140,7 +140,7 @@ fn unknown_members_are_ignored_in_a_pack_with_bases() {
 fn labels_of_cbor_are_integers() {
     let pack =
         Pack::recognise(r#"[{"-2":"a:","-3":1795345200,"0":"x","2":1},{"0":"y","4":true}]"#, Encoding::Cbor);
-    let elements = pack.unwrap().decode(&LIMITS).unwrap();
+    let elements = pack.unwrap().decode(&LIMITS, Timestamp(0)).unwrap();
     let measurement = elements[0].as_ref().unwrap();
     assert_eq!(measurement.fields.names(), ["x", "y"]);
     assert!(Pack::recognise(r#"[{"0":"x","2":1}]"#, Encoding::Json).is_none());
