@@ -17,6 +17,7 @@
 //!   with the time of their last change. It is one microsecond earlier, so that data of the same
 //!   millisecond follow it.
 //! - Historical metrics always have their own time.
+//! - If no metric of a message can be a field, the message is an error that names them (`finish`).
 
 use std::fmt;
 
@@ -79,8 +80,8 @@ pub struct SparkplugDecoder {
 /// What became of a message.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The outcome of each reading, or the error of the whole message. A birth without numbers, and
-    /// data of which no metric is a number, are no error: they hold no reading.
+    /// The outcome of each reading, or the error of the whole message. Some messages hold no reading,
+    /// and no error: deaths, births whose metrics have no value yet, data with texts alone.
     pub elements: Result<Vec<Result<Measurement, PayloadError>>, PayloadError>,
     /// What to store before the message is acknowledged.
     pub birth: Option<BirthChange>,
@@ -104,6 +105,8 @@ struct Reading<'a> {
     rules: &'a SparkplugRules,
     source: String,
     sent: Option<Timestamp>,
+    /// The metrics that are no fields, as long as no metric is one.
+    refused: Vec<LeftOut>,
     left_out: Option<&'a mut Vec<LeftOut>>,
 }
 
@@ -180,7 +183,7 @@ impl SparkplugDecoder {
         let begins = topic.begins_the_count();
         let mut is_due = self.rebirths.misses_messages(&node, envelope.seq, begins, redelivered);
         let sent = rules.time(envelope.timestamp);
-        let reading = Reading { rules, source: topic.source(), sent, left_out };
+        let reading = Reading { rules, source: topic.source(), sent, refused: Vec::new(), left_out };
         decoded.elements = match topic.kind {
             MessageKind::Birth => self.birth(reading, &envelope, redelivered, now, &mut decoded),
             MessageKind::Data => self.data(reading, &envelope),
@@ -235,7 +238,7 @@ impl SparkplugDecoder {
                 decoded.births_are_full = true;
             }
         }
-        finish(rows)
+        finish(rows, &reading.refused, |_| true)
     }
 
     fn data(
@@ -279,7 +282,8 @@ impl SparkplugDecoder {
         if let Some(detail) = unknown {
             rows.fail(PayloadError::NoBirth { detail });
         }
-        finish(rows)
+        // Devices report a text alone when it changes.
+        finish(rows, &reading.refused, |reason| *reason != LeftOutReason::OtherKind(value::TEXT))
     }
 }
 
@@ -306,6 +310,9 @@ impl Reading<'_> {
             }
         };
         let is_readable = reason != LeftOutReason::WrongType;
+        if rows.is_empty() {
+            self.refused.push(LeftOut { path: excerpt(name), reason: reason.clone() });
+        }
         if let Some(left_out) = self.left_out.as_deref_mut() {
             left_out.push(LeftOut { path: excerpt(name), reason });
         }
@@ -395,9 +402,25 @@ fn rebirth_request(topic: &SparkplugTopic<'_>, now: Timestamp) -> RebirthRequest
     RebirthRequest { topic: topic.command(), payload: payload.to_bytes() }
 }
 
-/// Returns the readings. Without any, the message only has metrics that are no fields.
-fn finish(rows: Rows<'_>) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
-    if rows.is_empty() { Ok(Vec::new()) } else { rows.finish() }
+/// Returns the readings. A message without any is an error if it has metrics that cannot be fields, and
+/// no others: `matters` says which reasons count. Not so are metrics of Sparkplug itself and those that
+/// the patterns leave out, and one without a value now may have one later.
+fn finish(
+    rows: Rows<'_>,
+    refused: &[LeftOut],
+    matters: impl Fn(&LeftOutReason) -> bool,
+) -> Result<Vec<Result<Measurement, PayloadError>>, PayloadError> {
+    use LeftOutReason::{Excluded, Missing, NotIncluded, OfSparkplug};
+    if !rows.is_empty() {
+        return rows.finish();
+    }
+    let is_of_device = |metric: &&LeftOut| !matches!(metric.reason, OfSparkplug | Excluded | NotIncluded);
+    let of_device: Vec<LeftOut> = refused.iter().filter(is_of_device).cloned().collect();
+    let has_value_later = of_device.iter().any(|metric| metric.reason == Missing);
+    if has_value_later || !of_device.iter().any(|metric| matters(&metric.reason)) {
+        return Ok(Vec::new());
+    }
+    Err(PayloadError::no_field(&of_device))
 }
 
 fn malformed(error: &prost::DecodeError) -> PayloadError {

@@ -127,7 +127,7 @@ const MAX_NAMED: usize = 4;
 impl PayloadError {
     /// An object without a field; names the first of its members. If its members are without a value at
     /// the moment, the error names the rule that ignores such messages.
-    pub(super) fn no_field(left_out: &[LeftOut]) -> Self {
+    pub(crate) fn no_field(left_out: &[LeftOut]) -> Self {
         let mut found = String::new();
         for (index, member) in left_out.iter().take(MAX_NAMED).enumerate() {
             found.push_str(if index == 0 { ": " } else { "; " });

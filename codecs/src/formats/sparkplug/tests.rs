@@ -211,7 +211,13 @@ fn what_is_no_number_is_left_out_with_its_name() {
     let topic = SparkplugTopic::parse(NBIRTH).unwrap();
     let (decoded, left_out) =
         decoder.decode_explained(&rules(), &topic, &birth, false, Timestamp(T0 as i64 * 1_000));
-    assert_eq!(show(&decoded), [""; 0]);
+    assert_eq!(
+        show(&decoded),
+        ["the object has no numeric member: a text is a text, which is no measurement; \
+          a dataset is a dataset, which is no measurement; bytes is bytes, which is no measurement; \
+          a file is a file, which is no measurement; and 3 more"]
+    );
+    assert!(decoded.birth.is_some(), "the birth is learnt");
     let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     for ((_, kind), left_out) in kinds.iter().zip(&left_out) {
         assert_eq!(*left_out, format!("{kind} is {kind}, which is no measurement"));
@@ -220,6 +226,31 @@ fn what_is_no_number_is_left_out_with_its_name() {
     // A text that changes is no error.
     let data = payload(T0, 1, vec![Metric { alias: Some(12), ..Metric::default() }]);
     assert_eq!(show(&send(&mut decoder, NDATA, &data)), [""; 0]);
+    let data = payload(T0, 2, vec![Metric { alias: Some(19), ..Metric::default() }]);
+    let said = "the object has no numeric member: a template is a template, which is no measurement";
+    assert_eq!(show(&send(&mut decoder, NDATA, &data)), [said]);
+}
+
+#[test]
+fn a_message_without_values_is_no_error_if_its_metrics_are_known() {
+    let mut decoder = decoder();
+    let null = |name, datatype: u32| declared(name, datatype.into(), datatype, None);
+    let text = |name| Metric { is_null: None, ..null(name, 12) };
+    let births = [
+        vec![declared("bdSeq", 1, 8, Some(MetricValue::Long(1))), text("Node Control/Note")],
+        vec![null("temp", 10), text("note")],
+        vec![],
+    ];
+    for (seq, metrics) in (0..).zip(births) {
+        assert_eq!(show(&send(&mut decoder, NBIRTH, &payload(T0 + seq, 0, metrics))), [""; 0]);
+    }
+    let data = payload(T0 + 3, 1, vec![null("temp", 10)]);
+    assert_eq!(show(&send(&mut decoder, NDATA, &data)), [""; 0]);
+    let rules = PayloadRules { exclude: vec!["Udt".to_owned()], ..PayloadRules::default() };
+    let rules = SparkplugRules::new(super::tests::rules().limits, rules);
+    let topic = SparkplugTopic::parse(NBIRTH).unwrap();
+    let birth = payload(T0 + 4, 0, vec![Metric { is_null: None, ..null("Udt", 19) }]);
+    assert_eq!(show(&decoder.decode(&rules, &topic, &birth, false, Timestamp(T0 as i64 * 1_000))), [""; 0]);
 }
 
 #[test]

@@ -103,10 +103,13 @@ fn exact(value: i64) -> Result<f64, LeftOutReason> {
     if value.unsigned_abs() > MAX_EXACT { Err(LeftOutReason::Identifier) } else { Ok(value as f64) }
 }
 
+/// The name of the datatypes of texts.
+pub(super) const TEXT: &str = "a text";
+
 /// Returns the name of a datatype that is no number.
 fn kind_of(datatype: u32) -> &'static str {
     match datatype {
-        12 | 14 => "a text",
+        12 | 14 => TEXT,
         13 => "a date",
         15 => "a UUID",
         16 => "a dataset",
