@@ -229,11 +229,12 @@ impl MessageDecoder {
             let now = Timestamp(now_micros);
             let mut decoder = self.sparkplug.borrow_mut();
             let (_, left_out) = decoder.decode_explained(rules, &topic, payload, true, now);
-            return DecodeExplanation { left_out, items, ..steps };
+            let format = Some(SparkplugTopic::FORMAT.to_owned());
+            return DecodeExplanation { format, is_sparkplug: true, left_out, items, ..steps };
         }
         let payload_steps = decoder.explain(topic, payload);
         DecodeExplanation {
-            format: payload_steps.format,
+            format: payload_steps.format.map(|format| format.to_string()),
             compression: payload_steps.compression,
             left_out: payload_steps.left_out,
             apart: payload_steps.apart,

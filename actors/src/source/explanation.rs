@@ -1,6 +1,6 @@
 //! The steps by which a message becomes readings, for people who set up a device.
 
-use thicket_codecs::{Format, LeftOut};
+use thicket_codecs::LeftOut;
 use thicket_schema::Item;
 
 use super::ignore::IgnoreReason;
@@ -17,8 +17,10 @@ pub struct DecodeExplanation {
     pub ignored: Option<IgnoreReason>,
     /// What the topic template captures, by name; `None` if no template matches.
     pub captured: Option<Vec<(String, String)>>,
-    /// The format; `None` if it was not recognised.
-    pub format: Option<Format>,
+    /// The name of the format; `None` if it was not recognised.
+    pub format: Option<String>,
+    /// Whether the message is one of Sparkplug B: its topic names the sensor, without a template.
+    pub is_sparkplug: bool,
     /// The name of the compression, if the payload is compressed.
     pub compression: Option<&'static str>,
     /// The members that are in no reading, each with the reason.

@@ -48,7 +48,7 @@ pub use value::DataType;
 
 /// The metric by which an edge node is asked for its births.
 const REBIRTH: &str = "Node Control/Rebirth";
-const FORMAT: &str = "Sparkplug B";
+const FORMAT: &str = SparkplugTopic::FORMAT;
 
 /// The limits of messages, and the rules that choose their metrics. Subscriptions at one broker may
 /// have different ones.

@@ -88,7 +88,7 @@ impl Findings {
     fn add(&mut self, message: &Message, explained: DecodeExplanation) {
         self.ignored += u64::from(explained.ignored.is_some());
         if let Some(format) = explained.format {
-            *self.formats.entry(format.to_string()).or_default() += 1;
+            *self.formats.entry(format).or_default() += 1;
         }
         if let Some(member) = explained.apart {
             *self.apart.entry(member).or_default() += 1;

@@ -34,7 +34,7 @@ fn print_proposal(proposal: &Proposal, seconds: Option<f64>) {
         None if findings.readings > 0 => findings.formats.keys().cloned().collect::<Vec<_>>().join(", "),
         None => "no readings".to_owned(),
     };
-    outln!("\n{}: {fit}", filters.join(", "));
+    outln!("\n{}: {fit}", on_one_line(&filters.join(", ")));
     let live = findings.messages - findings.retained;
     let rate = match seconds {
         Some(seconds) if seconds > 0.0 => format!(", {:.2} per second", live as f64 / seconds),
@@ -52,14 +52,14 @@ fn print_proposal(proposal: &Proposal, seconds: Option<f64>) {
     }
     print_losses(findings);
     for note in notes {
-        outln!("  note      {note}");
+        outln!("  note      {}", on_one_line(note));
     }
 }
 
 fn print_losses(findings: &Findings) {
     for (index, (path, member)) in findings.left_out.iter().take(SHOWN).enumerate() {
         let label = if index == 0 { "left out" } else { "" };
-        outln!("  {label:<9} {path} {} ({})", member.reason, member.count);
+        outln!("  {label:<9} {} {} ({})", on_one_line(path), on_one_line(&member.reason), member.count);
     }
     if findings.left_out.len() > SHOWN {
         outln!("  {:<9} and {} more members", "", findings.left_out.len() - SHOWN);
@@ -78,7 +78,7 @@ fn print_losses(findings: &Findings) {
 }
 
 fn some_of(names: impl Iterator<Item = impl Into<String>>, total: usize) -> String {
-    let shown: Vec<String> = names.take(SHOWN).map(Into::into).collect();
+    let shown: Vec<String> = names.take(SHOWN).map(|name| on_one_line(&name.into())).collect();
     let more = total.saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", shown.join(", "))

@@ -302,3 +302,13 @@ fn an_array_beside_other_fields_and_an_unknown_member_get_a_note() {
     );
     assert!(found[1].notes[0].contains("add {what} to sensor"), "{:?}", found[1].notes);
 }
+
+#[test]
+fn the_name_of_a_member_writes_no_line_of_the_configuration() {
+    let message = |id: u32| format!(r#"{{"a\n[http]\n#":{{"id":{id}}},"value":1}}"#);
+    let gateway: Vec<String> = [1, 2, 1, 2].map(message).into();
+    let messages: Vec<(&str, &str)> = gateway.iter().map(|text| ("gateway/x", text.as_str())).collect();
+    let text = write::text_of("mqtt://broker.local", &proposals_of(&messages)).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("[http]")), "{text}");
+    assert!(text.contains("the member a\\n[http]"), "{text}");
+}

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::proposal::Proposal;
 use crate::format::count;
+use crate::terminal::on_one_line;
 use crate::usage::WrongUsage;
 
 /// Fails if the file exists, or if there is no folder for it. Called before the broker is listened to.
@@ -41,9 +42,9 @@ pub(super) fn text_of(url: &str, proposals: &[Proposal]) -> anyhow::Result<Strin
     for proposal in proposals.iter().filter(|proposal| proposal.findings.readings > 0) {
         let sensors = proposal.findings.sensors.len();
         let prefix = if proposal.findings.are_all_retained() { "# " } else { "" };
-        writeln!(text, "\n# {}, such as {}.", count(sensors as u64, "sensor"), first(proposal))?;
+        writeln!(text, "\n# {}, such as {}.", count(sensors as u64, "sensor"), on_one_line(first(proposal)))?;
         for note in &proposal.notes {
-            writeln!(text, "# {note}")?;
+            writeln!(text, "# {}", on_one_line(note))?;
         }
         writeln!(text, "{prefix}[[mqtt.subscriptions]]")?;
         // The order of the reference: what the subscription is, before how it is read.

@@ -56,6 +56,7 @@ pub(super) fn print(steps: &Steps) {
 
 fn captures(subscription: &SubscriptionStep) -> String {
     match &subscription.captured {
+        _ if subscription.is_sparkplug => "Sparkplug B, without a template".to_owned(),
         Some(captured) => {
             let pairs = captured.iter().map(|(name, text)| format!("{name} = {}", on_one_line(text)));
             pairs.collect::<Vec<_>>().join(", ")

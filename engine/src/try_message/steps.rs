@@ -55,6 +55,9 @@ pub(super) struct SubscriptionStep {
     pub(super) sensor: Option<String>,
     /// What the topic template captures; `None` if no template matches.
     pub(super) captured: Option<Vec<(String, String)>>,
+    /// Whether the message is one of Sparkplug B, whose topic names the sensor without a template.
+    #[serde(skip)]
+    pub(super) is_sparkplug: bool,
     pub(super) templates: Vec<String>,
 }
 
@@ -108,6 +111,7 @@ pub(super) fn steps_of(
         ignored,
         captured,
         format,
+        is_sparkplug,
         compression,
         left_out,
         apart,
@@ -121,6 +125,7 @@ pub(super) fn steps_of(
             filter: filter.unwrap_or_default(),
             sensor: given(&one.sensor),
             captured,
+            is_sparkplug,
             templates: one.templates.clone(),
         }
     });
@@ -138,7 +143,7 @@ pub(super) fn steps_of(
             IgnoreReason::Empty => "the payload is empty, which deletes a retained message",
             IgnoreReason::Rule => "a rule of mqtt.ignore matches",
         }),
-        format: format.map(|format| format.to_string()),
+        format,
         compression,
         readings: items.iter().filter_map(|item| reading_step(item, &detectors, now_micros)).collect(),
         left_out: left_out.collect(),
@@ -238,5 +243,19 @@ mod tests {
             Some(("sensor".to_owned(), "{level}/{sensor}".to_owned(), Some(templates)))
         );
         assert_eq!(apart(r#"[{"ts":1795881618,"x":21.5},{"ts":1795881619,"x":21.6}]"#), None);
+    }
+
+    #[test]
+    fn a_message_of_sparkplug_has_its_format() {
+        let config = load(None, &Overrides::new()).unwrap().config;
+        let topic = "spBv1.0/plant/NDEATH/edge";
+        let subscription = |config: &Config| {
+            let mut config = config.clone();
+            config.mqtt[0].messages.topics = vec!["spBv1.0/#".to_owned()];
+            steps_of(&config, topic, Vec::from(*b"\x08\x01"), 1_795_881_620_000_000).unwrap()
+        };
+        let steps = subscription(&config);
+        assert_eq!(steps.format.as_deref(), Some("Sparkplug B"));
+        assert!(steps.subscription.is_some_and(|subscription| subscription.is_sparkplug));
     }
 }

@@ -25,6 +25,8 @@ pub struct SparkplugTopic<'t> {
 }
 
 impl<'t> SparkplugTopic<'t> {
+    /// The name of the format of its messages.
+    pub const FORMAT: &'static str = "Sparkplug B";
     /// The first level of all topics.
     pub const NAMESPACE: &'static str = "spBv1.0";
 
