@@ -450,6 +450,7 @@ fn intake_limits(config: &Config) -> IntakeLimits {
         max_fields: sensors.max_fields,
         max_name_bytes: sensors.max_name_bytes,
         new_days_per_hour: sensors.new_days_per_hour,
+        new_days_at_once: sensors.new_days_at_once,
     };
     IntakeLimits { admission, dead_letters_per_second: config.dead_letters.max_per_second }
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use thicket_schema::{FieldSet, Reading, Reason, SensorName};
 use thicket_store::postgres::day_of;
 
+use super::token_bucket::{Rate, TokenBucket};
+
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
@@ -38,8 +40,20 @@ pub struct AdmissionLimits {
     /// Maximum size of the names of all different sets of fields, in bytes. Each sensor has its part
     /// of as many bytes again, so that no sensor can use up the names of the others.
     pub max_name_bytes: usize,
-    /// Tables of past days that one sensor may make within an hour.
+    /// Tables of past days that one sensor may make per hour, in the long run.
     pub new_days_per_hour: u32,
+    /// Tables of past days that one sensor may make at once: the backlog of a time offline.
+    pub new_days_at_once: u32,
+}
+
+impl AdmissionLimits {
+    const fn new_sensors(&self) -> Rate {
+        Rate { count: self.new_per_second, period: SECOND, at_once: self.new_at_once }
+    }
+
+    const fn new_days(&self) -> Rate {
+        Rate { count: self.new_days_per_hour, period: HOUR, at_once: self.new_days_at_once }
+    }
 }
 
 /// Why a reading is refused.
@@ -67,8 +81,8 @@ struct Known {
     names: Option<Names>,
     /// When it last sent a reading; `None` if it is stored.
     admitted: Option<i64>,
-    /// The hour in which it last made tables of past days, and how many.
-    new_days: (i64, u32),
+    /// The tables of past days that it may make now.
+    new_days: TokenBucket,
 }
 
 /// The names in the field sets of one sensor.
@@ -105,13 +119,12 @@ pub(super) struct Admission {
     name_bytes: usize,
     hasher: RandomState,
     days: BTreeSet<i32>,
-    /// New sensors that may come now, in millionths, and when the number was last raised.
-    tokens: (i64, i64),
+    /// The new sensors that may come now.
+    new_sensors: TokenBucket,
 }
 
 impl Admission {
     pub(super) fn new(limits: AdmissionLimits) -> Self {
-        let tokens = (i64::from(limits.new_at_once) * SECOND, i64::MAX);
         Self {
             limits,
             sensors: HashMap::new(),
@@ -119,7 +132,7 @@ impl Admission {
             name_bytes: 0,
             hasher: RandomState::new(),
             days: BTreeSet::new(),
-            tokens,
+            new_sensors: TokenBucket::full(limits.new_sensors()),
         }
     }
 
@@ -146,7 +159,8 @@ impl Admission {
         for (name, mut field_sets) in stored.sensors {
             let id = name.id().0;
             let known = before.remove(&id);
-            let new_days = known.as_ref().map_or((0, 0), |known| known.new_days);
+            let full = TokenBucket::full(self.limits.new_days());
+            let new_days = known.as_ref().map_or(full, |known| known.new_days);
             // Readings of newer field sets may wait in the log.
             let newer = known.map_or_else(Vec::new, |known| known.field_sets);
             field_sets.extend(newer);
@@ -193,11 +207,10 @@ impl Admission {
         }
         self.check_sensor(reading, now)?;
         self.check_fields(reading)?;
-        let hour = now.div_euclid(HOUR);
-        let new_days = self.check_day(reading, is_past_day, hour)?;
+        let new_days = self.check_day(reading, is_past_day, now)?;
         self.days.insert(day);
         if !self.sensors.contains_key(&id) {
-            self.tokens.0 -= SECOND;
+            self.new_sensors.take(self.limits.new_sensors());
         }
         self.know(&reading.sensor, &reading.fields, now).new_days = new_days;
         Ok(())
@@ -212,7 +225,7 @@ impl Admission {
             field_sets: Vec::new(),
             names: None,
             admitted: Some(now),
-            new_days: (0, 0),
+            new_days: TokenBucket::full(self.limits.new_days()),
         });
         if &*known.name == sensor.as_str() && !known.field_sets.contains(&fields.id()) {
             known.field_sets.push(fields.id());
@@ -232,16 +245,12 @@ impl Admission {
                 format!("the id of the sensor {name} is that of the sensor {owner}; rename the sensor")
             });
         }
-        let AdmissionLimits { max_sensors, new_per_second, new_at_once, .. } = self.limits;
+        let AdmissionLimits { max_sensors, new_per_second, .. } = self.limits;
         check(self.sensors.len() < max_sensors, Reason::TooManySensors, || {
             format!("{name} is new, and there are {max_sensors} sensors already (sensors.max)")
         })?;
-        let (tokens, raised) = self.tokens;
-        let since = now.saturating_sub(raised).max(0);
-        let full = i64::from(new_at_once) * SECOND;
-        let tokens = tokens.saturating_add(since.saturating_mul(i64::from(new_per_second))).min(full);
-        self.tokens = (tokens, now);
-        check(tokens >= SECOND, Reason::TooManySensors, || {
+        let may_come = self.new_sensors.raise(self.limits.new_sensors(), now);
+        check(may_come, Reason::TooManySensors, || {
             format!(
                 "{name} is new, and there are more than {new_per_second} new sensors per second (sensors.new_per_second, sensors.new_at_once)"
             )
@@ -313,22 +322,23 @@ impl Admission {
         })
     }
 
-    /// Refuses a past day without a table if the sensor has made enough of them in this hour.
-    /// Returns how many it has made with this reading.
-    fn check_day(&self, reading: &Reading, is_past_day: bool, hour: i64) -> Result<(i64, u32), Refusal> {
-        let (name, most) = (&reading.sensor, self.limits.new_days_per_hour);
-        let before = self.sensors.get(&name.id().0).map_or((hour, 0), |known| known.new_days);
+    /// Refuses a past day without a table if the sensor has made enough of them lately. Returns
+    /// those that it may make after this reading.
+    fn check_day(&self, reading: &Reading, is_past_day: bool, now: i64) -> Result<TokenBucket, Refusal> {
+        let (name, rate) = (&reading.sensor, self.limits.new_days());
+        let known = self.sensors.get(&name.id().0);
+        let mut new_days = known.map_or_else(|| TokenBucket::full(rate), |known| known.new_days);
         if !is_past_day {
-            return Ok(before);
+            return Ok(new_days);
         }
-        let made = if before.0 == hour { before.1 } else { 0 };
-        check(made < most, Reason::TooManyDays, || {
+        check(new_days.raise(rate, now), Reason::TooManyDays, || {
             format!(
-                "no other reading is of the day of {}, and {name} has been the first on {most} past days within the hour (sensors.new_days_per_hour)",
-                reading.ts
+                "no other reading is of the day of {}, and {name} has been the first on {} past days at once, or on more than {} per hour (sensors.new_days_at_once, sensors.new_days_per_hour)",
+                reading.ts, rate.at_once, rate.count
             )
         })?;
-        Ok((hour, made + 1))
+        new_days.take(rate);
+        Ok(new_days)
     }
 
     fn remember(&mut self, fields: &FieldSet) {

@@ -5,49 +5,39 @@ use std::collections::BTreeMap;
 
 use thicket_schema::{DeadLetter, Reason};
 
+use super::token_bucket::{Rate, TokenBucket};
+
 const SECOND: i64 = 1_000_000;
 /// Seconds of the rate that may come at once.
-const BURST: i64 = 10;
+const BURST: u32 = 10;
 /// Beyond the rate, one of this many dead letters gets a row.
 const SAMPLE: u64 = 100;
 
 /// The dead letters of each reason.
 #[derive(Debug)]
 pub(super) struct LetterRate {
-    per_second: i64,
-    of: BTreeMap<Reason, Bucket>,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    /// Dead letters that may come now, in millionths.
-    tokens: i64,
-    /// When the number was last raised.
-    raised: i64,
-    /// Dead letters beyond the rate.
-    beyond: u64,
+    rate: Rate,
+    /// The rows that each reason may have now, and its dead letters beyond the rate.
+    of: BTreeMap<Reason, (TokenBucket, u64)>,
 }
 
 impl LetterRate {
     /// `per_second`: dead letters of one reason that get a row of their own, in the long run.
     pub(super) fn new(per_second: u32) -> Self {
-        Self { per_second: i64::from(per_second), of: BTreeMap::new() }
+        let at_once = per_second.saturating_mul(BURST);
+        Self { rate: Rate { count: per_second, period: SECOND, at_once }, of: BTreeMap::new() }
     }
 
     /// Keeps, shortens or empties a dead letter that arrived at `now`, in µs since the Unix epoch.
     pub(super) fn apply(&mut self, letter: &mut DeadLetter, now: i64) {
-        let full = self.per_second * BURST * SECOND;
-        let fresh = Bucket { tokens: full, raised: now, beyond: 0 };
-        let bucket = self.of.entry(letter.reason).or_insert(fresh);
-        let since = now.saturating_sub(bucket.raised).max(0);
-        bucket.tokens = bucket.tokens.saturating_add(since.saturating_mul(self.per_second)).min(full);
-        bucket.raised = now;
-        if bucket.tokens >= SECOND {
-            bucket.tokens -= SECOND;
+        let fresh = (TokenBucket::full(self.rate), 0);
+        let (bucket, beyond) = self.of.entry(letter.reason).or_insert(fresh);
+        if bucket.raise(self.rate, now) {
+            bucket.take(self.rate);
             return;
         }
-        let is_sample = bucket.beyond.is_multiple_of(SAMPLE);
-        bucket.beyond += 1;
+        let is_sample = beyond.is_multiple_of(SAMPLE);
+        *beyond += 1;
         if is_sample {
             letter.sample();
         } else {

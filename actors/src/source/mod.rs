@@ -12,6 +12,7 @@
 //! - `registry`, `admission`: limits on new sensors, fields and days.
 //! - `renames`: the names of sensors that were renamed.
 //! - `letter_rate`: limits on the rows of dead letters.
+//! - `token_bucket`: rates, in the long run and at once.
 //! - `births`: stores what Sparkplug births have taught.
 //! - `explanation`: the steps of decoding, for people.
 //! - `filter`, `fit`: topic filters, and whether templates fit them.
@@ -37,6 +38,7 @@ mod reorder;
 mod session;
 mod stamp;
 mod subscription_lease;
+mod token_bucket;
 
 pub use admission::AdmissionLimits;
 pub use decode::{DecodeMessage, DecodeOptions, Decoded, MessageDecoder, SubscriptionOptions};

@@ -170,6 +170,7 @@ impl Config {
             ("sensors.max_fields", self.sensors.max_fields as u64),
             ("sensors.max_name_bytes", self.sensors.max_name_bytes as u64),
             ("sensors.new_days_per_hour", u64::from(self.sensors.new_days_per_hour)),
+            ("sensors.new_days_at_once", u64::from(self.sensors.new_days_at_once)),
             ("dead_letters.max_per_second", u64::from(self.dead_letters.max_per_second)),
             ("dead_letters.max_rows", self.dead_letters.max_rows),
             ("quarantine.max_rows", self.quarantine.max_rows),

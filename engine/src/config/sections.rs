@@ -124,8 +124,10 @@ pub(crate) struct SensorsConfig {
     pub(crate) max_fields: usize,
     /// Maximum size of the names of all different sets of fields, in bytes.
     pub(crate) max_name_bytes: usize,
-    /// Tables of past days that one sensor may make within an hour.
+    /// Tables of past days that one sensor may make per hour, in the long run.
     pub(crate) new_days_per_hour: u32,
+    /// Tables of past days that one sensor may make at once.
+    pub(crate) new_days_at_once: u32,
     /// How long a sensor without rows is kept after its last reading; 0 means without a limit.
     #[serde(with = "crate::config::duration")]
     pub(crate) keep: Duration,

@@ -9,6 +9,7 @@ const LIMITS: AdmissionLimits = AdmissionLimits {
     max_fields: 4,
     max_name_bytes: 1 << 20,
     new_days_per_hour: 2,
+    new_days_at_once: 10,
 };
 const NOW: i64 = 1_795_348_800_000_000;
 
@@ -85,19 +86,27 @@ fn a_sensor_may_have_some_sets_of_fields_and_some_fields() {
 }
 
 #[test]
-fn a_sensor_makes_two_past_days_an_hour() {
+fn a_backlog_of_past_days_is_admitted_and_then_two_days_an_hour() {
     let mut admission = Admission::new(LIMITS);
     let mut admit = |age: i64, now: i64| admission.admit(&reading("a", &["x"], now - age), now);
     for days in 0..=2 {
         assert_eq!(admit(days * DAY, NOW), Ok(()), "the last days");
     }
-    assert_eq!(admit(10 * DAY, NOW), Ok(()));
-    assert_eq!(admit(11 * DAY, NOW), Ok(()));
-    let refusal = admit(12 * DAY, NOW).unwrap_err();
+    for days in (10..20).rev() {
+        assert_eq!(admit(days * DAY, NOW), Ok(()), "the backlog");
+    }
+    let refusal = admit(30 * DAY, NOW).unwrap_err();
     assert_eq!(refusal.reason, Reason::TooManyDays);
+    assert!(refusal.detail.contains("sensors.new_days_at_once"), "{}", refusal.detail);
     assert!(refusal.detail.contains("sensors.new_days_per_hour"), "{}", refusal.detail);
     assert_eq!(admit(11 * DAY, NOW), Ok(()), "the day has a table");
-    assert_eq!(admit(12 * DAY, NOW + HOUR), Ok(()));
+    assert_eq!(admit(30 * DAY, NOW + HOUR / 2), Ok(()));
+    assert_eq!(refused(admit(40 * DAY, NOW + HOUR / 2)), Reason::TooManyDays);
+    assert_eq!(refused(admit(40 * DAY, NOW)), Reason::TooManyDays, "the clock went back");
+    for days in 0..400 {
+        let later = admit((1_000 + days) * DAY, NOW + 1_000 * HOUR);
+        assert_eq!(later.is_ok(), days < 10, "as many at once after any time");
+    }
 }
 
 #[test]

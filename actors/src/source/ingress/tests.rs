@@ -74,6 +74,7 @@ fn peers(append: Recipient<Append>) -> IngressPeers {
                 max_fields: 100,
                 max_name_bytes: 1 << 20,
                 new_days_per_hour: 2,
+                new_days_at_once: 10,
             },
             dead_letters_per_second: 100,
         },
