@@ -57,7 +57,7 @@ pub use types::{Measurement, PayloadLimits};
 pub use units::UNITS;
 pub(crate) use walk::{MAX_EXACT, is_storable, value_of};
 use walk::{Stop, Walk, Walked};
-pub use words::WORDS;
+pub use words::{WORDS, value_of_word};
 
 /// The outcome of each reading of a message, or the error of the whole message.
 pub type Decoded = Result<Vec<Result<Measurement, PayloadError>>, PayloadError>;

@@ -75,6 +75,14 @@ const MISSING: &[&str] = &[
     "-infinity",
 ];
 
+/// Returns what a word stands for without the words of a configuration: a number, or NaN for no
+/// value. `None` if it is no such word. The case does not matter.
+pub fn value_of_word(text: &str) -> Option<f64> {
+    let is = |word: &str| word.eq_ignore_ascii_case(text);
+    let number = WORDS.iter().find(|(word, _)| is(word)).map(|(_, value)| *value);
+    number.or_else(|| MISSING.iter().any(|word| is(word)).then_some(f64::NAN))
+}
+
 /// Longest text that is looked up. Longer ones are prose.
 const MAX_WORD_BYTES: usize = 64;
 /// Digits of a whole number in a text from which on it is an identifier, such as an EUI-64.

@@ -32,6 +32,9 @@ impl FromStr for LocalZone {
 const MAX_GAP_HOURS: i64 = 48;
 
 impl LocalZone {
+    /// UTC.
+    pub const UTC: Self = Self(chrono_tz::UTC);
+
     /// Converts a local time, written as if it were UTC. Old offsets have seconds, which RFC 3339
     /// cannot write.
     fn to_utc(self, local: Timestamp) -> Option<Timestamp> {

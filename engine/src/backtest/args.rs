@@ -36,10 +36,10 @@ pub(crate) struct BacktestArgs {
     /// too, in the order of their time, and alarms that begin with one are marked.
     #[arg(long, conflicts_with = "csv")]
     pub(super) without_late: bool,
-    /// Score these files instead of the stored readings: the first line names the columns, of which
-    /// the first is the time (RFC 3339, in UTC if it has no offset, or a number since 1970), every
-    /// other one a field; the file is named after the sensor. All readings before --from warm the
-    /// detector up. PostgreSQL is not needed.
+    /// Score these files instead of the stored readings: the first line names the columns, separated
+    /// by commas, of which the first is the time (as in messages, in UTC if it has no offset), every
+    /// other one a field; the file is named after the sensor, and has the oldest reading first. All
+    /// readings before --from warm the detector up. PostgreSQL is not needed.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "sensors")]
     pub(super) csv: Vec<PathBuf>,
     /// Write the new scores to this CSV file, once all readings are scored.

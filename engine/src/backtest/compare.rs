@@ -10,7 +10,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    fn overlaps(self, other: Self) -> bool {
+    pub(super) fn overlaps(self, other: Self) -> bool {
         self.from <= other.to && other.from <= self.to
     }
 }

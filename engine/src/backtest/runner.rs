@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::Context as _;
 use thicket_actors::detector::DetectorConfigs;
 use thicket_schema::SensorId;
-use thicket_store::postgres::{PostgresConnection, PostgresServer, anomalies_between, connect_postgres};
+use thicket_store::postgres::{
+    AppliedLabel, PostgresConnection, PostgresServer, anomalies_between, connect_postgres,
+    load_applied_labels,
+};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::alarm::Alarm;
+use super::compare::Span;
+use super::csv;
 use super::plan::{Job, Origin, Range};
 use super::progress::{Done, INTERVAL, Progress};
 use super::scorer::{Scored, Scorer};
@@ -58,16 +63,21 @@ pub(super) async fn run(backtest: Backtest, threads: usize) -> anyhow::Result<Ve
             outcomes
         });
     }
-    let mut outcomes = Vec::new();
+    let mut finished = Vec::new();
     let mut ticks = tokio::time::interval(INTERVAL);
+    // Also after an error, all threads end before the file of the scores is removed.
     loop {
         tokio::select! {
-            finished = workers.join_next() => match finished {
-                Some(finished) => outcomes.extend(finished.context("a thread of the backtest panicked")??),
+            outcomes = workers.join_next() => match outcomes {
+                Some(outcomes) => finished.push(outcomes.context("a thread of the backtest panicked")),
                 None => break,
             },
             _ = ticks.tick() => progress.show(&state.done),
         }
+    }
+    let mut outcomes = Vec::new();
+    for of_thread in finished {
+        outcomes.extend(of_thread??);
     }
     progress.finish(&state.done);
     if let Some(out) = &backtest.out {
@@ -87,32 +97,45 @@ async fn score_next_sensors(backtest: &Backtest, state: &RunState) -> anyhow::Re
     let mut outcomes = Vec::new();
     while !state.stopped.load(Ordering::Relaxed) {
         let Some(job) = backtest.jobs.get(state.next.fetch_add(1, Ordering::Relaxed)) else { break };
-        let outcome = score(backtest, job, &mut postgres, &state.done).await;
-        outcomes.push(outcome.with_context(|| format!("sensor {}", job.sensor))?);
+        let outcome = score(backtest, job, &mut postgres, state).await;
+        let outcome = outcome.with_context(|| format!("sensor {}", job.sensor))?;
+        let Some(outcome) = outcome else { break };
+        outcomes.push(outcome);
         state.done.sensors.fetch_add(1, Ordering::Relaxed);
     }
     Ok(outcomes)
 }
 
+/// Scores one sensor. Returns `None` if another thread has failed meanwhile.
 async fn score(
     backtest: &Backtest,
     job: &Job,
     postgres: &mut Option<PostgresConnection>,
-    done: &Done,
-) -> anyhow::Result<SensorOutcome> {
+    state: &RunState,
+) -> anyhow::Result<Option<SensorOutcome>> {
     let range = &backtest.range;
-    let stored = match (&job.origin, postgres.as_mut()) {
+    let (stored, labels) = match (&job.origin, postgres.as_mut()) {
         (Origin::Table(id), Some(postgres)) => {
-            let stored = anomalies_between(postgres, SensorId(*id), range.start(), range.to).await?;
-            Some(stored.into_iter().map(Alarm::from).collect())
+            let labels = load_applied_labels(postgres, SensorId(*id)).await?;
+            // Labels of anomalies before the range count in the readings that warm up.
+            let first = labels.iter().map(|applied| applied.started).min().unwrap_or(range.start());
+            let known =
+                anomalies_between(postgres, SensorId(*id), first.min(range.start()), range.to).await?;
+            let known: Vec<Alarm> = known.into_iter().map(Alarm::from).collect();
+            let labels = with_spans(labels, &known);
+            let is_reported = |alarm: &Alarm| alarm.span().to >= range.start().0;
+            (Some(known.into_iter().filter(is_reported).collect()), labels)
         }
-        _ => None,
+        _ => (None, Vec::new()),
     };
     let config = backtest.configs.of(&job.first_name);
-    let mut scorer = Scorer::new(job.first_name.as_str(), &config.config, range.start());
+    let mut scorer = Scorer::new(job.first_name.as_str(), &config.config, range.start(), labels);
     let mut source = Source::open(job, range, postgres.as_mut()).await?;
     let mut lines = Lines::default();
     while let Some(page) = source.page().await? {
+        if state.stopped.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         scorer.feed(&page, |reading, detection| {
             if backtest.out.is_some() {
                 lines.push(&job.sensor, reading, detection);
@@ -121,7 +144,21 @@ async fn score(
         if let Some(out) = &backtest.out {
             out.append(&mut lines)?;
         }
-        done.readings.fetch_add(page.len() as u64, Ordering::Relaxed);
+        state.done.readings.fetch_add(page.len() as u64, Ordering::Relaxed);
     }
-    Ok(SensorOutcome { sensor: job.sensor.as_str().to_owned(), scored: scorer.finish(), stored })
+    let scored = scorer.finish();
+    if let Origin::File(path) = &job.origin {
+        csv::check_order(path, &scored.counts)?;
+    }
+    Ok(Some(SensorOutcome { sensor: job.sensor.as_str().to_owned(), scored, stored }))
+}
+
+/// Adds to each label the span of the stored anomaly, or its start alone if it is not stored.
+fn with_spans(labels: Vec<AppliedLabel>, stored: &[Alarm]) -> Vec<(AppliedLabel, Span)> {
+    let with_span = |applied: AppliedLabel| {
+        let alarm = stored.iter().find(|alarm| alarm.started == applied.started);
+        let start = Span { from: applied.started.0, to: applied.started.0 };
+        (applied, alarm.map_or(start, Alarm::span))
+    };
+    labels.into_iter().map(with_span).collect()
 }

@@ -1,15 +1,16 @@
-//! Scores the stored readings of a sensor with another configuration. Pure, except for the
-//! measurement of CPU time.
+//! Scores the stored readings of a sensor with another configuration, and applies the labels that
+//! the engine applied. Pure, except for the measurement of CPU time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use thicket_detector::{Detection, Detector, DetectorConfig, Event};
 use thicket_schema::Timestamp;
-use thicket_store::postgres::StoredReading;
+use thicket_store::postgres::{AppliedLabel, StoredReading};
 
 use super::alarm::Alarm;
+use super::compare::Span;
 
 /// A detector, and what it has found so far.
 pub(super) struct Scorer {
@@ -17,6 +18,11 @@ pub(super) struct Scorer {
     /// Readings before this time only warm the detector up.
     from: Timestamp,
     events: BTreeMap<i64, Event>,
+    /// The labels that are not applied yet, in the order of their seq, each with the span of the
+    /// stored anomaly.
+    labels: VecDeque<(AppliedLabel, Span)>,
+    /// The spans of all events, in the order of their start.
+    spans: Vec<Span>,
     /// Anomalous late readings of each event.
     late: BTreeMap<i64, i64>,
     counts: Counts,
@@ -40,6 +46,13 @@ pub(super) struct Counts {
     pub(super) backlog: u64,
 }
 
+impl Counts {
+    /// Returns the number of readings that were read.
+    pub(super) const fn all(&self) -> u64 {
+        self.scored + self.warming + self.unscored + self.rejected + self.late
+    }
+}
+
 /// The result of scoring a sensor's readings.
 #[derive(Clone, Debug)]
 pub(super) struct Scored {
@@ -50,11 +63,19 @@ pub(super) struct Scored {
 }
 
 impl Scorer {
-    pub(super) fn new(sensor: &str, config: &DetectorConfig, from: Timestamp) -> Self {
+    /// `labels`: in the order of their seq, each with the span of the stored anomaly.
+    pub(super) fn new(
+        sensor: &str,
+        config: &DetectorConfig,
+        from: Timestamp,
+        labels: Vec<(AppliedLabel, Span)>,
+    ) -> Self {
         Self {
             detector: Detector::new(sensor, config),
             from,
             events: BTreeMap::new(),
+            labels: labels.into(),
+            spans: Vec::new(),
             late: BTreeMap::new(),
             counts: Counts::default(),
             cpu: Duration::ZERO,
@@ -79,6 +100,9 @@ impl Scorer {
             self.counts.late += 1;
             return;
         }
+        if let Some(seq) = reading.seq {
+            self.apply_labels_before(seq);
+        }
         if reading.seq.is_none() && !reading.late {
             // A poison reading: the engine has skipped it as well.
             self.detector.skip(reading.ts.0);
@@ -100,6 +124,7 @@ impl Scorer {
                 *self.late.entry(event.started).or_default() += 1;
             }
             let last = event.ended.unwrap_or(reading.ts.0);
+            self.add_span(Span { from: event.started, to: last });
             if last >= self.from.0 {
                 self.events.insert(event.started, event.clone());
             }
@@ -110,6 +135,28 @@ impl Scorer {
             report(reading, &detection);
         } else {
             self.counts.warming += 1;
+        }
+    }
+
+    /// Applies the labels that the engine applied before the reading with this seq. The anomaly is
+    /// the one that overlaps the stored one: another configuration finds it a little earlier or
+    /// later.
+    fn apply_labels_before(&mut self, seq: u64) {
+        while let Some(&(applied, stored)) = self.labels.front()
+            && applied.seq < seq
+        {
+            self.labels.pop_front();
+            if let Some(event) = self.spans.iter().rev().find(|span| span.overlaps(stored)) {
+                self.detector.label(event.from, applied.label);
+            }
+        }
+    }
+
+    /// Adds the span of an event, or makes it longer.
+    fn add_span(&mut self, span: Span) {
+        match self.spans.last_mut().filter(|last| last.from == span.from) {
+            Some(last) => *last = span,
+            None => self.spans.push(span),
         }
     }
 
@@ -127,8 +174,8 @@ impl Scorer {
 
 #[cfg(test)]
 mod tests {
-    use thicket_detector::Profile;
-    use thicket_schema::FieldSet;
+    use thicket_detector::{Label, Profile};
+    use thicket_schema::{FieldSet, SensorId};
 
     use super::*;
 
@@ -136,7 +183,7 @@ mod tests {
         let fields = FieldSet::new(vec!["level".to_owned()]).unwrap();
         StoredReading {
             ts: Timestamp(i * 1_000_000),
-            seq: Some(1),
+            seq: Some(i.cast_unsigned() + 1),
             config: None,
             era: 0,
             late: false,
@@ -152,8 +199,16 @@ mod tests {
     }
 
     fn scored(from: i64, readings: &[StoredReading]) -> (Scored, Vec<i64>) {
+        scored_with(from, readings, Vec::new())
+    }
+
+    fn scored_with(
+        from: i64,
+        readings: &[StoredReading],
+        labels: Vec<(AppliedLabel, Span)>,
+    ) -> (Scored, Vec<i64>) {
         let config = DetectorConfig { profile: Profile::Small, warm_up: 64, ..DetectorConfig::default() };
-        let mut scorer = Scorer::new("a", &config, Timestamp(from * 1_000_000));
+        let mut scorer = Scorer::new("a", &config, Timestamp(from * 1_000_000), labels);
         let mut reported = Vec::new();
         for page in readings.chunks(100) {
             scorer.feed(page, |reading, _| reported.push(reading.ts.0 / 1_000_000));
@@ -173,6 +228,25 @@ mod tests {
         assert_eq!((some.counts.warming, some.counts.scored, reported.len()), (400, 400, 400));
         assert_eq!(some.alarms.last(), all.alarms.last());
         assert!(some.memory > 0);
+    }
+
+    #[test]
+    fn an_anomaly_like_one_labelled_false_is_no_alarm_from_the_label_on() {
+        let label = |seq: u64, started: i64| {
+            let started = Timestamp(started * 1_000_000);
+            let (sensor, label) = (SensorId(1), Label::False);
+            let span = Span { from: started.0, to: started.0 + 2_000_000 };
+            (AppliedLabel { sensor, seq, number: 1, started, label }, span)
+        };
+        let begun = |labels| {
+            let (scored, _) = scored_with(0, &series(), labels);
+            scored.alarms.iter().map(|alarm| alarm.started.0 / 1_000_000).collect::<Vec<_>>()
+        };
+        assert!(begun(vec![]).contains(&700));
+        assert!(!begun(vec![label(300, 150)]).contains(&700));
+        assert!(!begun(vec![label(300, 149)]).contains(&700), "it was stored with another beginning");
+        assert!(begun(vec![label(300, 400)]).contains(&700), "there is no such anomaly");
+        assert!(begun(vec![label(800, 150)]).contains(&700), "the label came later");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use thicket_testkit::samples::now_seconds;
 use thicket_testkit::{Publisher, TestEnv};
 
-use crate::support::start;
+use crate::support::{json, start, stderr};
 
 /// The first readings of the bursts, each of which has five readings.
 const BURSTS: [i64; 2] = [300, 500];
@@ -59,6 +59,16 @@ async fn what_is_labelled_after_its_end_does_not_come_again_and_a_crash_keeps_th
     assert_eq!(env.number(&anomalies_since(begin, BURSTS[1])).await, 0);
     assert!(env.number("SELECT count(*) FROM scores WHERE suppressed").await > 0);
     assert!(engine.metric("thicket_restore_mismatches_total").await < 0.5);
+
+    // A backtest with the same configuration applies the labels where the engine applied them.
+    let same = env.path().join("same.toml");
+    let detector = "[detector]\ntrees = 4\npoints = 128\nwarm_up = 64\nalarms_per_week = 1000.0\n";
+    std::fs::write(&same, detector).unwrap();
+    let backtest = env.thicket(&["backtest", "--json", "--with", same.to_str().unwrap()]);
+    assert!(backtest.status.success(), "{}", stderr(&backtest));
+    let report = json(&backtest);
+    let changed = (report["totals"]["gained"].as_u64(), report["totals"]["lost"].as_u64());
+    assert_eq!(changed, (Some(0), Some(0)), "{report}");
 
     engine.kill();
     let engine = env.engine().await;

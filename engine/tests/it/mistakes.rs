@@ -1,10 +1,11 @@
 //! Mistakes on the command line and in files. They are named, and destroy no file. No server is
 //! needed.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::{BINARY, stderr, stdout};
+use crate::support::{BINARY, json, stderr, stdout};
 
 /// A directory with files.
 struct Folder(tempfile::TempDir);
@@ -62,6 +63,35 @@ fn a_backtest_replaces_no_file_of_its_own_and_none_before_all_is_scored() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(folder.read("scores.csv").lines().count(), 3);
     assert!(!Path::new(&folder.path("scores.csv.partial")).exists());
+}
+
+#[test]
+fn a_file_of_readings_that_are_not_in_order_is_refused_and_leaves_no_scores() {
+    let newest_first: String =
+        (0..100).rev().map(|i| format!("2026-01-01T00:{:02}:{:02}Z,1\n", i / 60, i % 60)).collect();
+    let newest_first = format!("time,level\n{newest_first}");
+    let folder = Folder::with(&[("new.toml", ""), ("mic.csv", &newest_first), ("good.csv", READINGS)]);
+    let csv = ["backtest", "--with", "new.toml", "--csv", "mic.csv", "good.csv", "--out", "scores.csv"];
+    let text = folder.refused(1, &csv);
+    assert!(text.contains("99 of 100 readings are not newer") && text.contains("sort the lines"), "{text}");
+    assert!(!folder.path("scores.csv").exists() && !folder.path("scores.csv.partial").exists());
+}
+
+#[test]
+fn a_pipe_is_read_once() {
+    let folder = Folder::with(&[("new.toml", "")]);
+    let mut backtest = Command::new(BINARY)
+        .current_dir(folder.path(""))
+        .args(["backtest", "--with", "new.toml", "--json", "--csv", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    backtest.stdin.take().unwrap().write_all(READINGS.as_bytes()).unwrap();
+    let output = backtest.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(json(&output)["totals"]["readings"], 2);
 }
 
 #[test]

@@ -158,6 +158,14 @@ pub(super) async fn insert_applied_labels(
 
 /// Returns the labels that a sensor's detector has applied, in the order of its readings.
 pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec<AppliedLabel>, StoreError> {
+    quickly(async { Ok(load_applied_labels(&mut *pool.get().await?, sensor).await?) }).await
+}
+
+/// Returns the labels as [`applied_labels`] does, on a connection of the caller's.
+pub async fn load_applied_labels(
+    connection: &mut AsyncPgConnection,
+    sensor: SensorId,
+) -> QueryResult<Vec<AppliedLabel>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
@@ -173,7 +181,7 @@ pub async fn applied_labels(pool: &PostgresPool, sensor: SensorId) -> Result<Vec
         "SELECT seq, number, started, label FROM applied_labels WHERE sensor = $1 ORDER BY seq, number",
     )
     .bind::<BigInt, _>(sensor.0);
-    let rows: Vec<Row> = quickly(async { Ok(query.load(&mut *pool.get().await?).await?) }).await?;
+    let rows: Vec<Row> = query.load(connection).await?;
     let applied = |Row { seq, number, started, label }: Row| {
         let (seq, number, label) = (seq.cast_unsigned(), number.cast_unsigned(), Label::from_name(&label)?);
         Some(AppliedLabel { sensor, seq, number, started, label })

@@ -95,8 +95,8 @@ pub use history::{
     newest_seqs, page_by_time, page_of_rows, rows_after, rows_up_to, seq_ranges, time_before,
 };
 pub use labels::{
-    AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, mark_logged, set_label,
-    unlogged_labels,
+    AppliedLabel, NewLabel, UnloggedLabel, applied_labels, clear_label, load_applied_labels, mark_logged,
+    set_label, unlogged_labels,
 };
 pub use ledgers::{PartitionLedger, partition_ledgers};
 pub use log_losses::{LogLoss, StoredLoss, stored_losses};
