@@ -165,6 +165,10 @@ fn answers(instance: &str) -> BTreeMap<&'static str, Vec<(String, f64)>> {
     ])
 }
 
+/// Queries about the deployment. Their answer is the same whichever instances are chosen: one
+/// instance alone does not own all partitions, and one of several holds the subscriptions.
+const OF_THE_DEPLOYMENT: [&str; 4] = ["Broker A", "Must stay 0 D", "Partitions by node C", "Live nodes B"];
+
 fn queries(dashboard: &str) -> Vec<Query> {
     dashboard::queries(&serde_json::from_str(dashboard).unwrap())
 }
@@ -252,6 +256,11 @@ fn every_expression_answers_with_what_the_engine_serves() {
             ("job".to_owned(), Selection::One("thicket".to_owned())),
         ]),
     };
+    let other = Selection::One("other".to_owned());
+    let elsewhere = Context {
+        variables: context.variables.clone().into_iter().chain([("instance".to_owned(), other)]).collect(),
+        ..context.clone()
+    };
     let mut expected = answers(&instance);
     for query in [FLEET, SENSORS, ENGINE].into_iter().flat_map(queries) {
         match query.language {
@@ -266,6 +275,11 @@ fn every_expression_answers_with_what_the_engine_serves() {
                     close(&answer, &expected)
                 });
                 assert!(close(&answer, &expected), "{}: {answer:?}, not {expected:?}", query.place);
+                if OF_THE_DEPLOYMENT.contains(&query.place.as_str()) {
+                    let expression = interpolation::promql(&query.text, &elsewhere).unwrap();
+                    let answer = series(server.port(), &query, &expression, endpoint.end);
+                    assert!(close(&answer, &expected), "{}, another instance: {answer:?}", query.place);
+                }
             }
             Language::PromVariable => {
                 let text = interpolation::promql(&query.text, &context).unwrap();
