@@ -30,7 +30,8 @@ use crate::{
 /// Each reading is a JSON object on sensors/<name>, for example
 /// {"ts":"2026-11-22T10:00:00.000000Z","laeq_db":52.31,...}. A reading counts as published when the
 /// broker has confirmed it. After a lost connection the replay reconnects and sends the unconfirmed
-/// messages again, in order. Prints one JSON object at the end.
+/// messages again, in order. Prints one JSON object at the end: `readings` and `malformed` messages
+/// that the broker confirmed, which `verify` adds up as `published`.
 ///
 /// A broker queues messages for a slow subscriber. When its queue is full, it drops messages. With
 /// --rate max, configure a large queue, or choose a lower rate.
@@ -146,7 +147,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let _ = display.await;
     let seconds = began.elapsed().as_secs_f64();
     let report = json!({
-        "published": summary.published,
+        "readings": summary.published,
         "malformed": summary.malformed,
         "events": summary.events,
         "unconfirmed": summary.unconfirmed,

@@ -7,12 +7,15 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 
 /// Compares what was published with what is stored, value by value, and prints one JSON object.
 ///
-///   published            publications that the broker confirmed, by the manifests
+///   published            publications that the broker confirmed, by the manifests: readings,
+///                        their deliberate copies, and malformed messages
 ///   stored               rows of the manifests' sensors within the event times of the manifests
 ///   lost                 publications with neither an equal row (same time, same fields, same
 ///                        bits) nor a dead letter
 ///   only_dead_letters    well-formed readings with a dead letter and no equal row: the engine
 ///                        refused them
+///   unexpected           rows that equal no publication, of the manifests' sensors between their
+///                        first and their last publication
 ///   anomalies            injected: events that were published completely
 ///                        found: injected events that a row of the table anomalies overlaps
 ///                        false_alarms: rows of the table anomalies that overlap no event
@@ -22,8 +25,8 @@ use crate::verify::{self, Performance, VerifyOptions, metrics};
 ///   readings_per_second  the mean rate at which the broker confirmed
 ///   latency_ms           quantiles from the engine's histogram (with --metrics)
 ///
-/// Exit code 0 if nothing is lost and no reading is only a dead letter, 1 if not or on failure. Prints
-/// the first losses to standard error.
+/// Exit code 0 if nothing is lost, no reading is only a dead letter and no row is unexpected, 1 if not
+/// or on failure. Prints the first of them to standard error.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -49,7 +52,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     for path in &outcome.torn {
         eprintln!(
-            "note: {} ends within a record, because the replay was killed; the records before it were compared",
+            "note: {} ends within a record, because the replay was killed; the records before it were compared, and rows without a publication are not counted",
             path.display()
         );
     }
@@ -58,6 +61,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     if outcome.report.lost > outcome.losses.len() as u64 {
         eprintln!("lost: and {} more", outcome.report.lost - outcome.losses.len() as u64);
+    }
+    for row in &outcome.unexpected {
+        eprintln!("unexpected: {row} has a row that was not published");
+    }
+    if outcome.report.unexpected > 0 {
+        eprintln!(
+            "unexpected: rows that equal no publication: {}; if several replays published these sensors, name all their manifests",
+            outcome.report.unexpected
+        );
     }
     if outcome.report.only_dead_letters > 0 {
         eprintln!(

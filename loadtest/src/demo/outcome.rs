@@ -41,6 +41,9 @@ pub(super) async fn compare(
     for loss in &verification.losses {
         eprintln!("  lost: {loss}");
     }
+    for row in &verification.unexpected {
+        eprintln!("  unexpected: {row} has a row that was not published");
+    }
     let refused = verification.report.only_dead_letters;
     if refused > 0 {
         eprintln!("  refused: {refused} readings are only dead letters");

@@ -1,4 +1,5 @@
-//! The publications without a row: those that are lost, and those that are only dead letters.
+//! The publications without a row, which are lost or only dead letters, and the rows without a
+//! publication.
 
 /// The number of examples that are kept.
 const MAX_EXAMPLES: usize = 10;
@@ -10,6 +11,9 @@ pub(super) struct Losses {
     pub(super) examples: Vec<String>,
     /// Well-formed readings with a dead letter and no equal row. They are not lost.
     pub(super) only_dead_letters: u64,
+    /// Rows that equal no publication.
+    pub(super) unexpected: u64,
+    pub(super) unexpected_examples: Vec<String>,
 }
 
 impl Losses {
@@ -18,6 +22,14 @@ impl Losses {
         self.count += count;
         if count > 0 && self.examples.len() < MAX_EXAMPLES {
             self.examples.push(example());
+        }
+    }
+
+    /// Adds a row that equals no publication.
+    pub(super) fn add_unexpected(&mut self, example: impl FnOnce() -> String) {
+        self.unexpected += 1;
+        if self.unexpected_examples.len() < MAX_EXAMPLES {
+            self.unexpected_examples.push(example());
         }
     }
 }

@@ -6,7 +6,7 @@
 //! - [`events`]: compares injected events with the rows of `anomalies`
 //! - [`metrics`]: reads the latency from the engine's histogram
 //! - [`report`]: the report, which `make demo` prints as JSON
-//! - `losses`: the publications that are lost, or only dead letters
+//! - `losses`: the publications that are lost or only dead letters, and the rows without one
 //! - [`error`]: why nothing could be compared
 //!
 //! The manifests may be larger than memory. Their readings are loaded for one group of sensors at a
@@ -55,6 +55,8 @@ pub struct Verification {
     pub report: Report,
     /// A text about each of the first losses.
     pub losses: Vec<String>,
+    /// A text about each of the first rows that equal no publication.
+    pub unexpected: Vec<String>,
     /// The manifests that end within a record because their writer was killed. Messages that were
     /// confirmed later are not compared.
     pub torn: Vec<PathBuf>,
@@ -112,6 +114,9 @@ async fn compare(
         readings_per_second: published.readings_per_second(),
         latency_ms: Latency::default(),
     });
+    if !published.torn.is_empty() {
+        (losses.unexpected, losses.unexpected_examples) = (0, Vec::new());
+    }
     let report = Report {
         published: published.publications,
         stored,
@@ -120,9 +125,16 @@ async fn compare(
         dead_letters: ledger.dead_letters.cast_unsigned(),
         lost: losses.count,
         only_dead_letters: losses.only_dead_letters,
+        unexpected: losses.unexpected,
         anomalies,
         readings_per_second: performance.readings_per_second.map(|rate| (rate * 10.0).round() / 10.0),
         latency_ms: performance.latency_ms.rounded(),
     };
-    Ok(Verification { report, losses: losses.examples, torn: published.torn.clone() })
+    let Losses { examples, unexpected_examples, .. } = losses;
+    Ok(Verification {
+        report,
+        losses: examples,
+        unexpected: unexpected_examples,
+        torn: published.torn.clone(),
+    })
 }

@@ -26,7 +26,7 @@ pub(super) async fn compare(
             let sensor = &published.sensors[&name];
             let mut merge = Merge::new(&publications);
             if let Some(&id) = known.get(&name) {
-                stored += merge_rows(&mut merge, sensor, id, database).await?;
+                stored += merge_rows(&mut merge, (&name, sensor, id), database, losses).await?;
             }
             let unmatched = merge.finish();
             if !unmatched.is_empty() {
@@ -39,16 +39,18 @@ pub(super) async fn compare(
 
 async fn merge_rows(
     merge: &mut Merge<'_>,
-    sensor: &PublishedSensor,
-    id: i64,
+    (name, sensor, id): (&str, &PublishedSensor, i64),
     database: &mut SnapshotReader,
+    losses: &mut Losses,
 ) -> Result<u64, VerifyError> {
     let span = (Timestamp(sensor.first_ts), Timestamp(sensor.last_ts));
     let mut rows = Box::pin(database.readings(id, Some(span)).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
         let fields = database.field_names(row.field_set)?;
-        merge.add_row(&row, fields);
+        if !merge.add_row(&row, fields) {
+            losses.add_unexpected(|| format!("{name} at {}", time::format(row.ts.as_micros())));
+        }
         count += 1;
     }
     Ok(count)
@@ -76,18 +78,24 @@ impl<'a> Merge<'a> {
         Self { next: publications.next(), publications, unmatched: Vec::new() }
     }
 
-    /// Takes the next row and compares it with the publications up to its event time.
-    fn add_row(&mut self, row: &ReadingRow, fields: &[String]) {
+    /// Takes the next row and compares it with the publications up to its event time. Returns
+    /// whether one of them equals it.
+    fn add_row(&mut self, row: &ReadingRow, fields: &[String]) -> bool {
         let ts = row.ts.as_micros();
+        let mut is_published = false;
         while let Some(publication) = self.next.filter(|publication| publication.ts <= ts) {
             let mismatch = if publication.ts < ts {
                 Some(Mismatch::Missing)
+            } else if equal(publication, fields, &row.values) {
+                is_published = true;
+                None
             } else {
-                (!equal(publication, fields, &row.values)).then_some(Mismatch::OtherValues)
+                Some(Mismatch::OtherValues)
             };
             self.unmatched.extend(mismatch.map(|mismatch| (publication, mismatch)));
             self.next = self.publications.next();
         }
+        is_published
     }
 
     /// Returns the publications without an equal row.
@@ -162,8 +170,15 @@ mod tests {
     }
 
     fn unmatched(sent: &[(i64, f64)], rows: &[(i64, f64)], field: &str) -> Vec<(i64, Mismatch)> {
+        merged(sent, rows, field).0
+    }
+
+    /// Returns the publications without an equal row, and the times of the rows without an equal
+    /// publication.
+    fn merged(sent: &[(i64, f64)], rows: &[(i64, f64)], field: &str) -> (Vec<(i64, Mismatch)>, Vec<i64>) {
         let sent = publications(sent);
         let mut merge = Merge::new(&sent);
+        let mut unexpected = Vec::new();
         for &(ts, value) in rows {
             let row = ReadingRow {
                 sensor: 0,
@@ -179,18 +194,26 @@ mod tests {
                 onset: None,
                 era: 0,
             };
-            merge.add_row(&row, &[field.to_owned()]);
+            if !merge.add_row(&row, &[field.to_owned()]) {
+                unexpected.push(ts);
+            }
         }
-        merge.finish().into_iter().map(|(publication, mismatch)| (publication.ts, mismatch)).collect()
+        let unmatched = merge.finish();
+        (
+            unmatched.into_iter().map(|(publication, mismatch)| (publication.ts, mismatch)).collect(),
+            unexpected,
+        )
     }
 
     #[test]
-    fn equal_rows_match_and_rows_of_others_do_not_matter() {
+    fn equal_rows_match_and_rows_that_were_not_published_are_noticed() {
         let sent = [(10, 1.0), (20, 2.0), (20, 2.0), (30, 3.0)];
-        assert_eq!(
-            unmatched(&sent, &[(5, 9.0), (10, 1.0), (20, 2.0), (25, 9.0), (30, 3.0), (40, 9.0)], "laeq_db"),
-            []
-        );
+        let rows = [(5, 9.0), (10, 1.0), (20, 2.0), (25, 9.0), (30, 3.0), (40, 9.0)];
+        assert_eq!(merged(&sent, &rows, "laeq_db"), (vec![], vec![5, 25, 40]));
+        let other_values = (vec![(10, Mismatch::OtherValues)], vec![10]);
+        assert_eq!(merged(&[(10, 1.0)], &[(10, 2.0)], "laeq_db"), other_values);
+        let twice = (vec![(10, Mismatch::OtherValues)], vec![]);
+        assert_eq!(merged(&[(10, 2.0), (10, 1.0)], &[(10, 1.0)], "laeq_db"), twice);
     }
 
     #[test]

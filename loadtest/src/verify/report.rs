@@ -25,6 +25,9 @@ pub struct Report {
     pub lost: u64,
     /// Well-formed readings with a dead letter and no equal row: the engine refused them.
     pub only_dead_letters: u64,
+    /// Rows of the manifests' sensors, from each sensor's first published reading to its last, that
+    /// equal no publication. 0 if a manifest is torn: it may lack publications.
+    pub unexpected: u64,
     /// Injected and found events.
     pub anomalies: Anomalies,
     /// Mean number of readings per second; `None` if unknown.
@@ -34,10 +37,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns whether each well-formed reading has an equal row, and each malformed message a dead
-    /// letter.
+    /// Returns whether each well-formed reading has an equal row, each malformed message a dead
+    /// letter, and each row a publication.
     pub fn is_complete(&self) -> bool {
-        self.lost == 0 && self.only_dead_letters == 0
+        self.lost == 0 && self.only_dead_letters == 0 && self.unexpected == 0
     }
 }
 
@@ -92,13 +95,14 @@ mod tests {
             dead_letters: 5,
             lost: 0,
             only_dead_letters: 2,
+            unexpected: 4,
             anomalies: Anomalies { injected: 10, found: 9, false_alarms: 1 },
             readings_per_second: Some(1_234.5),
             latency_ms: Latency { p50: Some(3.25), p99: None },
         };
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"published":1000,"stored":990,"duplicates":5,"late":3,"dead_letters":5,"lost":0,"only_dead_letters":2,"anomalies":{"injected":10,"found":9,"false_alarms":1},"readings_per_second":1234.5,"latency_ms":{"p50":3.25,"p99":null}}"#
+            r#"{"published":1000,"stored":990,"duplicates":5,"late":3,"dead_letters":5,"lost":0,"only_dead_letters":2,"unexpected":4,"anomalies":{"injected":10,"found":9,"false_alarms":1},"readings_per_second":1234.5,"latency_ms":{"p50":3.25,"p99":null}}"#
         );
     }
 }

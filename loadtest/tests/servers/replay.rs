@@ -202,7 +202,7 @@ async fn the_program_goes_from_synth_to_replay() {
     let output = run(&replay);
     assert!(output.status.success(), "{output:?}");
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(summary["published"], 150);
+    assert_eq!(summary["readings"], 150);
     let output = run(&replay);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"), "{output:?}");

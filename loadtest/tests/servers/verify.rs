@@ -38,7 +38,8 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     let at = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts));
     store.execute(&format!("UPDATE readings SET ts = ts + interval '1 microsecond' {at}")).await;
     let moved = check(&store, &manifests).await;
-    assert_eq!((moved.report.stored, moved.report.lost), (120, 1));
+    assert_eq!((moved.report.stored, moved.report.lost, moved.report.unexpected), (120, 1, 1));
+    assert!(moved.unexpected[0].contains(&scenario.sensors()[row.sensor].name), "{:?}", moved.unexpected);
     assert!(moved.losses[0].contains(&scenario.sensors()[row.sensor].name), "{:?}", moved.losses);
     let back = format!("WHERE sensor = {id} AND ts = {}", sql_time(row.ts + 1));
     store.execute(&format!("UPDATE readings SET ts = ts - interval '1 microsecond' {back}")).await;
@@ -64,7 +65,8 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
         ))
         .await;
     let refused = check(&store, &manifests).await.report;
-    assert_eq!((refused.lost, refused.only_dead_letters, refused.is_complete()), (0, 1, false));
+    assert_eq!((refused.lost, refused.only_dead_letters, refused.unexpected), (0, 1, 1));
+    assert!(!refused.is_complete());
 
     // The program fails too: a well-formed reading that is refused has no row.
     let url = store.server.url();
@@ -73,6 +75,22 @@ async fn rows_that_equal_what_was_published_are_no_loss_and_all_others_are() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("only dead letters: 1;"), "{output:?}");
     store.execute(&format!("UPDATE readings SET \"values\"[5] = {} {at}", row.values[4])).await;
     assert!(check(&store, &manifests).await.report.is_complete());
+
+    // A row that nobody published fails, also if all that was published is stored.
+    let columns = "SELECT sensor, ts + interval '1 microsecond', seq, field_set, \"values\", flags";
+    store
+        .execute(&format!(
+            "INSERT INTO readings (sensor, ts, seq, field_set, \"values\", flags) {columns} FROM readings {at}"
+        ))
+        .await;
+    let report = check(&store, &manifests).await.report;
+    assert_eq!((report.stored, report.lost, report.unexpected), (121, 0, 1));
+    let output = run(&["verify", "--manifest", manifests[0].to_str().unwrap(), "--database", &url]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("has a row that was not published"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
