@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use thicket_actors::mqtt::{self, Event, Qos};
+use thicket_actors::mqtt::{self, Event, Failure, FailureKind, Qos};
 use tokio::time::Instant;
 
 use super::args::DiscoverArgs;
@@ -20,13 +20,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn listen(broker: &BrokerConfig, args: &DiscoverArgs) -> anyhow::Result<Capture> {
     let options = client_options(broker, "discover")?;
     let address = &options.address;
-    let away = || {
-        format!(
-            "the broker {address} does not answer; start it, or set mqtt.url, mqtt.username and mqtt.password"
-        )
-    };
+    let away = || format!("the broker {address} does not answer; start it, or set mqtt.url");
     let opened = tokio::time::timeout(TIMEOUT, mqtt::open(&options)).await.with_context(away)?;
-    let (client, mut event_loop) = opened.with_context(away)?;
+    let failed = |failure: Failure| {
+        let said = match failure.kind {
+            FailureKind::Unreachable => away(),
+            FailureKind::Refused => format!("the broker {address} refuses the connection"),
+            _ => format!("the connection to the broker {address} has failed"),
+        };
+        anyhow::Error::new(failure).context(said)
+    };
+    let (client, mut event_loop) = opened.map_err(failed)?;
     client
         .subscribe(&args.topics, Qos::AtMostOnce)
         .context("--topic has a filter that MQTT does not allow")?;
@@ -42,7 +46,7 @@ pub(super) async fn listen(broker: &BrokerConfig, args: &DiscoverArgs) -> anyhow
             () = tokio::time::sleep_until(end) => break,
             _ = &mut stop => break,
         };
-        match event.with_context(away)? {
+        match event.map_err(failed)? {
             Event::Subscribed(results) => {
                 let mut refused = args.topics.iter().zip(results);
                 if let Some((topic, Err(reason))) = refused.find(|(_, result)| result.is_err()) {

@@ -103,11 +103,20 @@ async fn discover_listens_to_a_broker_and_writes_a_configuration_that_reads_it()
         let (file, url) = (path.to_str().unwrap().to_owned(), env.addresses().mqtt);
         let (user, password) = thicket_testkit::broker_login();
         let run = move || {
-            std::process::Command::new(crate::support::BINARY)
-                .env("THICKET__MQTT__USERNAME", user)
-                .env("THICKET__MQTT__PASSWORD", password)
-                .args(["discover", "--for", "4s", "--mqtt", &url, "--write", &file])
-                .output()
+            let with_password = |password: &str| {
+                std::process::Command::new(crate::support::BINARY)
+                    .env("THICKET__MQTT__USERNAME", &user)
+                    .env("THICKET__MQTT__PASSWORD", password)
+                    .args(["discover", "--for", "4s", "--mqtt", &url, "--write", &file])
+                    .output()
+            };
+            let refused = stderr(&with_password("wrong").unwrap());
+            assert!(
+                refused.contains("refuses the connection") && refused.contains("mqtt.username"),
+                "{refused}"
+            );
+            assert!(!refused.contains("start it"), "{refused}");
+            with_password(&password)
         };
         tokio::task::spawn_blocking(run).await.unwrap().unwrap()
     };

@@ -217,6 +217,22 @@ async fn the_program_prints_the_object_and_exits_1_for_a_loss() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_a_server_that_refuses_the_connection_is_to_be_started() {
+    let store = Store::start().await;
+    let said = |url: &str| {
+        let output = run(&["digest", "--database", url]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let url = store.server.url();
+    let missing = said(&format!("{}/nowhere", url.rsplit_once('/').unwrap().0));
+    assert!(missing.contains("nowhere") && !missing.contains("is it running"), "{missing}");
+    assert!(!said("not a url").contains("is it running"));
+    let refused = said("postgres://u@127.0.0.1:1/d");
+    assert!(refused.contains("is it running") && refused.contains("make demo"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_without_tables_says_how_to_make_them() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("postgres");

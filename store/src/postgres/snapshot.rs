@@ -50,10 +50,7 @@ pub async fn end_snapshot(connection: &mut AsyncPgConnection) -> QueryResult<()>
 #[non_exhaustive]
 pub enum SnapshotError {
     /// No connection.
-    #[error(
-        "cannot reach PostgreSQL at {server}: {source}; is it running? start all servers with: make demo, or: \
-         docker compose -f compose/compose.yaml -f compose/publish.yaml up postgres"
-    )]
+    #[error("cannot read PostgreSQL at {server}: {source}{}", how_to_start(source))]
     Unreachable {
         /// Address and database, without the password.
         server: String,
@@ -82,6 +79,16 @@ pub enum SnapshotError {
         /// The contradiction.
         detail: String,
     },
+}
+
+/// Returns how to start a server, if none listens at the address. All other errors say what to do.
+fn how_to_start(error: &ConnectionError) -> &'static str {
+    if error.to_string().to_lowercase().contains("connection refused") {
+        "; is it running? start all servers with: make demo, or: \
+         docker compose -f compose/compose.yaml -f compose/publish.yaml up postgres"
+    } else {
+        ""
+    }
 }
 
 /// A connection that reads whole tables. Between [`freeze`](Self::freeze) and [`thaw`](Self::thaw),
