@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use thicket_connect::has_password;
 
@@ -37,12 +38,30 @@ use crate::up::{ABOUT as UP, DownArgs, UpArgs};
 #[command(name = "thicket", version = VERSION, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Configuration file [default: thicket.toml, if it exists].
-    #[arg(long, short, global = true, value_name = "FILE", env = "THICKET_CONFIG", help_heading = COMMON)]
+    #[arg(long, short, global = true, value_name = "FILE", env = CONFIG, value_parser = possibly_empty(), help_heading = COMMON)]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) flags: Flags,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The variable with the path of the configuration file.
+const CONFIG: &str = "THICKET_CONFIG";
+
+/// Reads a path. An empty variable must be readable to be taken as unset.
+fn possibly_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+impl Cli {
+    /// Reads the arguments of the process. An empty variable `THICKET_CONFIG` is as none.
+    pub(crate) fn of_process() -> Self {
+        let mut cli = Self::parse();
+        let is_empty_variable = std::env::var_os(CONFIG).is_some_and(|path| path.is_empty());
+        cli.config = cli.config.filter(|path| !is_empty_variable || !path.as_os_str().is_empty());
+        cli
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes:

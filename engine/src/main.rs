@@ -68,7 +68,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::terminal::{errln, on_one_line, output_error, shown};
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use cli::{Cli, Command};
 use config::ConfigProblems;
 use usage::WrongUsage;
@@ -77,7 +77,7 @@ use usage::WrongUsage;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     if let Err(error) = cli.flags.check() {
         errln!("thicket: {error}");
         return ExitCode::from(WRONG_USAGE);

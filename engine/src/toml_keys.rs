@@ -45,6 +45,14 @@ pub(crate) fn keys_of_toml(name: &str, text: &str) -> Result<Dict, NotToml> {
     parse(name, text).map(|parsed| parsed.keys)
 }
 
+/// Returns the table of a text, with the types of the crate `toml`.
+///
+/// # Errors
+/// Fails if the text is not TOML. The error names line and column.
+pub(crate) fn table_of(name: &str, text: &str) -> Result<toml::Table, NotToml> {
+    text.parse().map_err(|error| syntax(name, text, &error))
+}
+
 /// Returns the keys of a text that can be read.
 pub(crate) fn readable_keys(text: &str) -> Dict {
     let (table, _) = DeTable::parse_recoverable(text);

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use crate::config::{self, Overrides};
 use crate::show_config::HIDDEN;
 use crate::terminal::{errln, outln};
+use crate::toml_keys::table_of;
 use crate::up::{Place, left_out_of, portable, quoted_if_needed, servers::Idle};
 
 /// Exports the private deployment of `--data`. Returns `None` without `--data`.
@@ -42,7 +43,7 @@ pub(crate) fn import_private(args: &ImportArgs, overrides: &Overrides) -> Option
         let text = import::configuration(&args.file)?;
         let mut left_out = left_out_of(&text);
         // An archive of an earlier version can have routes with half an address.
-        let portable = portable(text.parse()?, HIDDEN)?;
+        let portable = portable(table_of("the configuration of the archive", &text)?, HIDDEN)?;
         left_out.extend(portable.left_out);
         let idle = Idle::start(Place::new(Some(data))?, true)?;
         let is_repeated = idle.import_config().exists();

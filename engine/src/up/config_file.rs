@@ -9,6 +9,7 @@ use thicket_compose::USER;
 
 use super::place::Place;
 use super::private_file;
+use crate::toml_keys::table_of;
 
 /// The comment of the lines that each start replaces.
 const MARK: &str = "# thicket up sets this line";
@@ -87,7 +88,7 @@ pub(super) fn write(place: &Place, addresses: &Addresses) -> anyhow::Result<()> 
 
 /// Writes the configuration file of an import that has not ended. `text` has no addresses.
 pub(super) fn write_imported(place: &Place, text: &str, addresses: &Addresses) -> anyhow::Result<()> {
-    let mut keys: toml::Table = text.parse().context("the configuration of the archive cannot be read")?;
+    let mut keys = table_of("the configuration of the archive", text)?;
     let sections = [
         ("mqtt", "url", &addresses.mqtt),
         ("mqtt", "username", &USER.to_owned()),

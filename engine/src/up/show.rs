@@ -13,6 +13,7 @@ use super::place::Place;
 use super::record::{self, Phase, ProcessRecord};
 use super::shell_words::{quoted, quoted_if_needed};
 use crate::terminal::{outln, shown};
+use crate::toml_keys::table_of;
 
 /// Prints the addresses of a running deployment, and what to do next.
 pub(super) fn addresses(place: &Place, ports: SavedPorts) {
@@ -86,7 +87,7 @@ pub(super) fn env(place: &Place) -> anyhow::Result<ExitCode> {
     let text = fs::read_to_string(&path).with_context(|| {
         format!("there is no deployment in {}; `thicket up` creates it", place.directory().display())
     })?;
-    let keys: toml::Table = text.parse().with_context(|| format!("cannot read {}", path.display()))?;
+    let keys = table_of(&path.display().to_string(), &text)?;
     let url = |section: &str| keys.get(section)?.get("url")?.as_str();
     let postgres: tokio_postgres::Config = url("postgres").context("postgres.url is missing")?.parse()?;
     let mut variables = vec![

@@ -28,6 +28,14 @@ fn run(file: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
+fn an_empty_variable_names_no_configuration_file() {
+    let shown = run("[queue]\npartitions = 8\n", &["config"], &[("THICKET_CONFIG", "")]);
+    assert!(stdout(&shown).contains("partitions = 8"), "{}", stderr(&shown));
+    let named = run("[queue]\npartitions = 8\n", &["config", "--config", ""], &[]);
+    assert_eq!(named.status.code(), Some(2), "{}", stdout(&named));
+}
+
+#[test]
 fn the_effective_configuration_names_the_origin_of_each_value_and_hides_secrets() {
     let variables = [("THICKET__QUEUE__LINGER", "9ms")];
     let shown = run(FILE, &["config", "--log-level", "debug"], &variables);

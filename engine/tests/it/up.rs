@@ -389,4 +389,11 @@ fn a_directory_that_cannot_be_written_and_one_without_a_deployment_are_named() {
         assert_eq!(none.status.code(), Some(1));
         assert!(stderr(&none).contains("`thicket up"), "{}", stderr(&none));
     }
+    std::fs::create_dir_all(&deployment.data).unwrap();
+    let config = deployment.data.join("thicket.toml");
+    std::fs::write(&config, "[http]\nlisten = = 1\n").unwrap();
+    let broken = stderr(&deployment.thicket(&["up", "--env"]));
+    assert!(broken.contains(&format!("{}:2:10: ", config.display())), "{broken}");
+    assert_eq!(broken.trim_end().lines().count(), 1, "{broken}");
+    assert!(!broken.contains("\\n"), "{broken}");
 }

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
     /// Number of microphones.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     sensors: u32,
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]

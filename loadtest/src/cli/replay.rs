@@ -182,13 +182,21 @@ async fn show_progress(progress: Arc<Progress>, sensors: usize) {
         (last_published, last_shown) = (published, Instant::now());
         line.show(|| {
             format!(
-                "replay: {sensors} sensors, {published} readings, {rate:.0}/s, {} events, {} {}{}",
+                "replay: {sensors} sensors, {published} readings, {rate:.0}/s, {} events, {}",
                 progress.events(),
-                time::format(progress.event_time()),
-                if progress.live() { "live" } else { "history" },
-                if progress.connected() { "" } else { ", waiting for the broker" },
+                place(&progress)
             )
         });
+    }
+}
+
+/// Returns where the replay is, in event time, once something is confirmed.
+fn place(progress: &Progress) -> String {
+    let phase = if progress.live() { "live" } else { "history" };
+    let waits = if progress.connected() { "" } else { ", waiting for the broker" };
+    match progress.event_time() {
+        0 => format!("{phase}{waits}"),
+        confirmed => format!("{} {phase}{waits}", time::format(confirmed)),
     }
 }
 
@@ -205,5 +213,15 @@ async fn terminated() {
     tokio::select! {
         _ = signal::ctrl_c() => {}
         () = terminate => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_without_a_confirmation_is_at_no_time() {
+        assert_eq!(place(&Progress::default()), "history, waiting for the broker");
     }
 }

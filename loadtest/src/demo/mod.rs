@@ -53,7 +53,7 @@ pub async fn demo(options: DemoOptions) -> anyhow::Result<Report> {
     let mut engine = Engine::start(program, workspace.path(), &servers).await?;
     screen.step("making city sounds");
     let scenario = scenario::load(&options, workspace.path()).await?;
-    Screen::addresses(&servers, &engine, workspace.path());
+    Screen::addresses(&servers, &engine, workspace.path(), options.history);
 
     let stage = run::Stage { options: &options, workspace: &workspace, servers: &servers, engine: &engine };
     let outcome = run::run(&stage, scenario, stopped, &mut screen).await;

@@ -42,7 +42,7 @@ impl Screen {
     }
 
     /// Prints the addresses of the engine and the servers.
-    pub(super) fn addresses(servers: &Servers, engine: &Engine, directory: &Path) {
+    pub(super) fn addresses(servers: &Servers, engine: &Engine, directory: &Path, history: Duration) {
         let url = engine.url();
         let (postgres, mosquitto) =
             (servers.postgres.url_as(engine::LOGIN), servers.mosquitto.url_with_login());
@@ -54,7 +54,10 @@ impl Screen {
         eprintln!("  readings   mosquitto_sub -L {mosquitto}/sensors/# -v");
         eprintln!("  logs       {}", directory.display());
         eprintln!();
-        eprintln!("demo: replaying the last hour, then live; Ctrl-C ends it");
+        eprintln!(
+            "demo: replaying the last {}, then live; Ctrl-C ends it",
+            humantime::format_duration(history)
+        );
     }
 
     /// Shows the counts of the replay and of the engine.
