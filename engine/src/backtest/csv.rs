@@ -112,7 +112,7 @@ fn check_header(header: &StringRecord) -> anyhow::Result<()> {
         bail!("the file is empty; its first line must be a header, such as time,level");
     };
     let is_number = |cell: &&str| cell.is_empty() || cell.parse::<f64>().is_ok();
-    if time(first).is_ok() && fields.iter().all(|cell| is_number(&cell)) {
+    if time(first).is_ok() && fields.iter().all(is_number) {
         bail!("the first line is a reading, but must be a header, such as time,level");
     }
     if fields.is_empty() {
