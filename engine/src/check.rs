@@ -105,8 +105,12 @@ pub(crate) async fn check(loaded: &Loaded, args: CheckArgs) -> anyhow::Result<Ex
             }
             Err(problem) => vec![Line::warn("fleet", format!("not known: {problem}"))],
         });
+        let both_answer = redis.is_ok() && postgres.is_ok();
         lines.push(Line::of("redis", redis.map(|(words, _)| words)));
         lines.push(Line::of("postgresql", postgres));
+        if both_answer {
+            lines.extend(deployment(config).await);
+        }
         lines.extend(brokers);
         lines.extend(needs.unwrap_or_default());
     }
@@ -168,6 +172,23 @@ async fn redis(config: &Config) -> Result<(String, u64), String> {
         format!("version {version}, keeps every acknowledged entry, {security}; {checkpoints}"),
         memory.limit,
     ))
+}
+
+/// Returns a line if Redis does not, or may not, belong to the deployment of the database.
+async fn deployment(config: &Config) -> Option<Line> {
+    let compare = async {
+        let (redis, mut postgres) = (stores::redis(config).await?, stores::postgres(config).await?);
+        let compared = stores::refuse_other_deployment(config, &redis, &mut postgres).await;
+        disconnect(&redis).await;
+        compared
+    };
+    let compared =
+        bounded(async { compare.await.map_err(|error: anyhow::Error| format!("{error:#}")) }).await;
+    match compared {
+        Ok(true) => None,
+        Ok(false) => Some(Line::warn("deployment", stores::UNMARKED.to_owned())),
+        Err(problem) => Some(Line::fail("deployment", problem)),
+    }
 }
 
 /// Says how many checkpoints fit into a Redis with this `maxmemory`.

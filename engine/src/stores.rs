@@ -5,10 +5,12 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use thicket_connect::{Expected, with_advice};
-use thicket_store::postgres::{PostgresConnection, connect_postgres};
-use thicket_store::redis::{Client, try_connect_redis};
+use thicket_schema::Keys;
+use thicket_store::deployment::check_same;
+use thicket_store::postgres::{PostgresConnection, connect_postgres, deployment_name};
+use thicket_store::redis::{Client, marked_deployment, try_connect_redis};
 
 use crate::config::Config;
 
@@ -107,6 +109,23 @@ pub(crate) async fn redis(config: &Config) -> anyhow::Result<Client> {
         Err(_) => Err(silent(is_tls)),
     };
     connected.map_err(|error| refused(error, "redis", &server, REDIS))
+}
+
+/// What may be wrong if Redis has no mark of a deployment that has run before.
+pub(crate) const UNMARKED: &str = "redis does not have the name of this deployment: it has lost its data, redis.url or redis.prefix lead to another one, or only engines of an earlier version have used it; an engine that starts writes it";
+
+/// Fails if Redis belongs to another deployment than the database. Changes nothing. Returns whether
+/// nothing speaks against it: false if Redis has no mark, although the deployment has run before.
+pub(crate) async fn refuse_other_deployment(
+    config: &Config,
+    redis: &Client,
+    postgres: &mut PostgresConnection,
+) -> anyhow::Result<bool> {
+    let keys = Keys::new(&config.redis.prefix)?;
+    let in_redis = marked_deployment(redis, &keys).await?;
+    let in_postgres = deployment_name(postgres).await.context(TABLES_MISSING)?;
+    check_same(&keys, in_redis.as_deref(), in_postgres.as_deref())?;
+    Ok(in_redis == in_postgres)
 }
 
 /// Adds what to do to the error of a connection.

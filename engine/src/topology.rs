@@ -21,18 +21,20 @@ use thicket_actors::supervision::{ExitSignal, Intensity, Supervision, Watchdog, 
 use thicket_actors::writer::{DeadLetterLog, PostgresWriter, PostgresWriterOptions};
 use thicket_schema::Keys;
 use thicket_store::complaints;
+use thicket_store::deployment::{OtherDeployment, check_same};
 use thicket_store::postgres::{
-    DeploymentError, check_deployment, connect_postgres, newest_generation, postgres_pool, register_routes,
+    DeploymentError, check_deployment, connect_postgres, deployment_name, newest_generation, postgres_pool,
+    register_routes,
 };
 use thicket_store::redis::{
-    CheckpointStore, Client, Leases, LogReader, NodeName, Suspects, connect_redis, disconnect, is_importing,
-    try_connect_redis,
+    CheckpointStore, Client, Leases, LogReader, NodeName, RedisError, Suspects, connect_redis, disconnect,
+    is_importing, mark_deployment, marked_deployment, try_connect_redis,
 };
-use thicket_store::retry::Backoff;
+use thicket_store::retry::{Backoff, until_ok};
 
 use crate::brokers::brokers;
 use crate::config::Config;
-use crate::migrate;
+use crate::{migrate, stores};
 
 /// Maximum number of connections that read the history of detectors and claim partitions: no claim
 /// waits for the loads of histories.
@@ -70,8 +72,10 @@ pub(crate) async fn start(
     let keys = Keys::new(&config.redis.prefix)?;
     wait_for_tables(config).await?;
     // Before the deployment is read, which can write a row that a repeated import would find.
-    refuse_half_import(config, &keys).await?;
-    let deployment = read_deployment(config).await?;
+    let marked = refuse_half_import(config, &keys).await?;
+    let deployment = read_deployment(config, &keys, marked.as_deref()).await?;
+    // Another deployment may have started here meanwhile.
+    mark_redis(config, &keys, &deployment.id).await?;
     let node = node_name(config);
     let options = RenewalOptions {
         server: config.redis.server(),
@@ -266,6 +270,7 @@ impl Starter<'_> {
             pool: postgres_pool(config.postgres.server(), 1)?,
             limits: intake_limits(config),
             detectors: config.detector_configs()?.to_json(),
+            deployment: self.deployment.id.clone(),
         };
         let metrics = self.metrics.clone();
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
@@ -348,34 +353,42 @@ impl Topology {
     }
 }
 
-/// Fails if Redis has the mark of an import that has not ended: rows and keys may be missing.
-async fn refuse_half_import(config: &Config, keys: &Keys) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
-    let is_importing = loop {
-        let asked = async {
-            let redis = try_connect_redis(config.redis.server()).await?;
-            let answer = is_importing(&redis, keys).await;
-            disconnect(&redis).await;
-            answer
-        };
-        match asked.await {
-            Ok(is_importing) => break is_importing,
-            Err(error) => {
-                if let Some(repeated) = complaints::due("connect to redis", &error) {
-                    tracing::warn!(
-                        repeated,
-                        "redis does not answer ({error}); waiting for it (start it, or set redis.url)"
-                    );
-                }
-            }
-        }
-        backoff.wait().await;
-    };
+/// Returns the mark of a deployment in Redis. Fails if Redis has the mark of an import that has not
+/// ended, too: rows and keys may be missing.
+async fn refuse_half_import(config: &Config, keys: &Keys) -> anyhow::Result<Option<String>> {
+    let ask =
+        async |redis: &Client| Ok((is_importing(redis, keys).await?, marked_deployment(redis, keys).await?));
+    let (is_importing, marked) = ask_redis(config, ask).await;
     anyhow::ensure!(
         !is_importing,
         "an import has not ended; repeat it, or empty both servers and start again"
     );
-    Ok(())
+    Ok(marked)
+}
+
+/// Marks Redis with the name of the deployment. Fails if it belongs to another one.
+async fn mark_redis(config: &Config, keys: &Keys, name: &str) -> Result<(), OtherDeployment> {
+    let marked = ask_redis(config, async |redis: &Client| mark_deployment(redis, keys, name).await).await;
+    check_same(keys, Some(&marked), Some(name))
+}
+
+/// Asks Redis on a connection of its own, until it answers.
+async fn ask_redis<T>(config: &Config, ask: impl AsyncFn(&Client) -> Result<T, RedisError>) -> T {
+    let asked = async || {
+        let redis = try_connect_redis(config.redis.server()).await?;
+        let answer = ask(&redis).await;
+        disconnect(&redis).await;
+        answer
+    };
+    let warn = |error: &RedisError| {
+        if let Some(repeated) = complaints::due("connect to redis", error) {
+            tracing::warn!(
+                repeated,
+                "redis does not answer ({error}); waiting for it (start it, or set redis.url)"
+            );
+        }
+    };
+    until_ok(asked, warn).await
 }
 
 /// Waits for PostgreSQL, and refuses tables that this program does not know.
@@ -400,15 +413,17 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Reads what PostgreSQL knows of the deployment, and adds routes that are new.
-async fn read_deployment(config: &Config) -> anyhow::Result<Deployment> {
+async fn read_deployment(config: &Config, keys: &Keys, marked: Option<&str>) -> anyhow::Result<Deployment> {
     let routes = config.notify.routes()?;
     let routes: Vec<String> = routes.into_iter().map(|route| route.config.name).collect();
     let mut backoff = Backoff::default();
     loop {
-        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config, &routes)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, check_and_read(config, keys, marked, &routes)).await {
             Ok(Ok(deployment)) => return Ok(deployment),
             // Only a person can solve this. All other errors may pass.
-            Ok(Err(error @ DeploymentError::PartitionsDiffer { .. })) => return Err(error.into()),
+            Ok(Err(error @ (DeploymentError::PartitionsDiffer { .. } | DeploymentError::Other(_)))) => {
+                return Err(error.into());
+            }
             Ok(Err(error)) => warn_of_silence(&error),
             Err(error) => warn_of_silence(&error),
         }
@@ -430,10 +445,20 @@ struct Deployment {
     newest_generation: u64,
 }
 
-/// Checks the number of partitions, and adds routes that are new: what happens from now on is for
-/// them.
-async fn check_and_read(config: &Config, routes: &[String]) -> Result<Deployment, DeploymentError> {
+/// Checks the deployment, and adds routes that are new: what happens from now on is for them. Writes
+/// nothing into the database of another deployment than that of Redis.
+async fn check_and_read(
+    config: &Config,
+    keys: &Keys,
+    marked: Option<&str>,
+    routes: &[String],
+) -> Result<Deployment, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
+    let known = deployment_name(&mut connection).await?;
+    check_same(keys, marked, known.as_deref())?;
+    if marked.is_none() && known.is_some() {
+        tracing::warn!("{}", stores::UNMARKED);
+    }
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
     register_routes(&mut connection, routes).await?;
     Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })

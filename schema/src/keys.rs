@@ -13,6 +13,7 @@
 //! | `thicket:{p07}:checkpoints` | sorted set | the sensors with a checkpoint, by its worth |
 //! | `thicket:{p07}:checkpoint_memory` | string | the memory of the partition's checkpoints |
 //! | `thicket:nodes` | sorted set | the live nodes, by the time at which each heartbeat expires |
+//! | `thicket:ingress:deployment` | string | the name of the deployment, as in PostgreSQL |
 //! | `thicket:ingress:ingress_epoch` | string | epoch of the newest holder of the MQTT subscriptions |
 //! | `thicket:ingress:lease` | string | the node that holds the MQTT subscriptions |
 //! | `thicket:ingress:importing` | string | the mark of an import that has not ended |
@@ -134,6 +135,11 @@ impl Keys {
     /// heartbeats are left out: they end with their nodes.
     pub fn patterns(&self) -> [String; 2] {
         [format!("{}:{{p*", self.prefix), format!("{}:ingress:*", self.prefix)]
+    }
+
+    /// Returns the key of the name of the deployment.
+    pub fn deployment(&self) -> String {
+        format!("{}:ingress:deployment", self.prefix)
     }
 
     /// Returns the key of the mark of an import that has not ended.

@@ -8,12 +8,14 @@
 //! - [`redis`]: the log of each partition, leases, checkpoints, crash suspects. A file per
 //!   structure.
 //! - [`postgres`]: the commit point and every other statement. A file per table.
+//! - [`deployment`]: whether both belong to the same deployment.
 //! - [`digest`]: a hash over all rows, to compare databases.
 //! - [`retry`]: the one retry policy.
 //! - [`complaints`]: a log line a minute for failures that repeat.
 //! - [`faults`]: fail points for the crash tests.
 
 pub mod complaints;
+pub mod deployment;
 pub mod digest;
 pub mod faults;
 pub mod postgres;

@@ -24,7 +24,7 @@ use super::registry::{IntakeLimits, Registry};
 use super::reorder::Reorder;
 use super::session::Session;
 use super::stamp::Stamp;
-use super::subscription_lease::{SubscriptionKeys, SubscriptionLease};
+use super::subscription_lease::{SubscriptionKeys, SubscriptionLease, TermStores};
 use crate::acknowledge::Redelivery;
 use crate::credit::CreditPool;
 use crate::messages::{Append, AppendControls, Drain, FenceWriters, Reload};
@@ -74,6 +74,8 @@ pub struct IngressPeers {
     pub limits: IntakeLimits,
     /// The configuration of all sensors, as JSON.
     pub detectors: Arc<str>,
+    /// The name of the deployment.
+    pub deployment: String,
 }
 
 /// The actor that holds the subscriptions of all brokers.
@@ -88,8 +90,9 @@ pub struct MqttIngress {
 impl MqttIngress {
     /// Creates an ingress. It connects to all brokers as soon as it holds the lease.
     pub fn new(brokers: Vec<Broker>, peers: IngressPeers, metrics: &Metrics) -> Self {
-        let IngressPeers { writer, leases, renewal, keys, redis: (redis, names), pool, limits, detectors } =
+        let IngressPeers { writer, leases, renewal, keys, redis, pool, limits, detectors, deployment } =
             peers;
+        let (redis, names) = redis;
         // The decoders of all brokers have the same number.
         let partitions = brokers.first().map_or(0, |broker| broker.decode.partitions);
         let log = LogReader::new(redis.clone(), redis.clone(), names.clone());
@@ -97,7 +100,9 @@ impl MqttIngress {
         let logs = (log.clone(), partitions);
         let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits, name_bytes));
         let controls = Rc::new(ControlPublisher::new(pool, logs, writer.controls, detectors));
-        let lease = Rc::new(SubscriptionLease::new(leases, renewal, keys, writer.fence, brokers.len()));
+        let stores = TermStores { redis: redis.clone(), keys: names.clone(), deployment };
+        let lease =
+            Rc::new(SubscriptionLease::new(leases, renewal, keys, stores, writer.fence, brokers.len()));
         let stamp = Stamp::default();
         let session = |Broker { redelivery, options, decode, reorder }: Broker| {
             metrics.mqtt_connected.with_label_values(&[&options.name]).set(0);

@@ -8,7 +8,8 @@ use actix::Recipient;
 use chrono::Utc;
 use thicket_schema::{EpochKey, Keys, LeaseKey};
 use thicket_store::complaints;
-use thicket_store::redis::{LeaseState, Leases};
+use thicket_store::deployment::{OtherDeployment, check_same};
+use thicket_store::redis::{Client, LeaseState, Leases, RedisError, mark_deployment};
 use tokio::sync::{Mutex, watch};
 
 use crate::messages::FenceWriters;
@@ -33,11 +34,29 @@ impl SubscriptionKeys {
     }
 }
 
+/// The stores that a node asks at the begin of its term, before it takes over the logs.
+pub(super) struct TermStores {
+    pub(super) redis: Client,
+    pub(super) keys: Keys,
+    /// The name of the deployment.
+    pub(super) deployment: String,
+}
+
+/// Why a term cannot begin now.
+#[derive(Debug, thiserror::Error)]
+enum TermError {
+    #[error("redis: {0}")]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Other(#[from] OtherDeployment),
+}
+
 /// Acquires and releases the lease of a subscription, and fences earlier holders.
 pub(super) struct SubscriptionLease {
     leases: Leases,
     renewal: Renewal,
     keys: SubscriptionKeys,
+    stores: TermStores,
     fence: Recipient<FenceWriters>,
     /// The number of the present term, from 1. A term begins when this node acquires the lease, and ends
     /// when it loses it.
@@ -56,6 +75,7 @@ impl SubscriptionLease {
         leases: Leases,
         renewal: Renewal,
         keys: SubscriptionKeys,
+        stores: TermStores,
         fence: Recipient<FenceWriters>,
         sessions: usize,
     ) -> Self {
@@ -63,6 +83,7 @@ impl SubscriptionLease {
             leases,
             renewal,
             keys,
+            stores,
             fence,
             term: Cell::new(0),
             writers_fenced: Cell::new(false),
@@ -117,10 +138,9 @@ impl SubscriptionLease {
         if self.writers_fenced.get() {
             return true;
         }
-        let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
-        match self.leases.next_ingress_epoch(self.keys.epoch.clone(), wall_ms).await {
-            Ok(ingress_epoch) => {
-                let fenced = self.fence.send(FenceWriters { ingress_epoch }).await;
+        match self.begin_term().await {
+            Ok(fence) => {
+                let fenced = self.fence.send(fence).await;
                 self.writers_fenced.set(fenced.unwrap_or(false));
             }
             Err(error) => {
@@ -130,6 +150,17 @@ impl SubscriptionLease {
             }
         }
         self.writers_fenced.get()
+    }
+
+    /// Marks Redis, which may have lost its data since this process started, and begins an ingress
+    /// epoch.
+    async fn begin_term(&self) -> Result<FenceWriters, TermError> {
+        let TermStores { redis, keys, deployment } = &self.stores;
+        let marked = mark_deployment(redis, keys, deployment).await?;
+        check_same(keys, Some(&marked), Some(deployment))?;
+        let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
+        let ingress_epoch = self.leases.next_ingress_epoch(self.keys.epoch.clone(), wall_ms).await?;
+        Ok(FenceWriters { ingress_epoch })
     }
 
     /// Returns false if another node holds the lease, or may have held it since this term began. Also if
@@ -175,13 +206,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let redis = Redis::start(directory.path()).unwrap();
         let (client, node) = (connect_redis(&redis.url()).await, NodeName::of_this_process("node"));
+        let stores =
+            TermStores { redis: client.clone(), keys: Keys::default(), deployment: "test".to_owned() };
         let leases = Leases::new(client, node.clone(), TTL);
         let keys = SubscriptionKeys::new(&Keys::default());
         let options =
             RenewalOptions { server: (&redis.url()).into(), node, nodes: Keys::default().nodes(), ttl: TTL };
         let renewal = Renewal::start(options, HeldLeases::default()).unwrap();
         let (fence, _fenced) = record(|_| true);
-        let lease = SubscriptionLease::new(leases.clone(), renewal, keys.clone(), fence, 2);
+        let lease = SubscriptionLease::new(leases.clone(), renewal, keys.clone(), stores, fence, 2);
         let (_sender, mut stop) = watch::channel(false);
 
         let first = lease.hold(&mut stop, || ()).await.unwrap();

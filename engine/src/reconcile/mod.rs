@@ -26,6 +26,7 @@ use snapshot::Snapshot;
 pub(crate) async fn reconcile(config: &Config, args: ReconcileArgs) -> anyhow::Result<ExitCode> {
     let mut postgres = stores::postgres(config).await?;
     let redis = stores::redis(config).await?;
+    stores::refuse_other_deployment(config, &redis, &mut postgres).await?;
     let keys = Keys::new(&config.redis.prefix)?;
     let snapshot = Snapshot::read(&mut postgres, args.since).await?;
     let redis_state = RedisState::read(&redis, &keys, &mut postgres, &snapshot).await?;

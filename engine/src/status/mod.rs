@@ -34,6 +34,7 @@ pub(crate) async fn status(config: &Config, args: StatusArgs) -> anyhow::Result<
         (Err(postgres), Err(redis)) => bail!("{postgres:#}; {redis:#}"),
         (postgres, redis) => (postgres?, redis?),
     };
+    stores::refuse_other_deployment(config, &redis, &mut postgres).await?;
     let http = config.http.clone();
     let scrape = tokio::spawn(async move { scrape::scrape(&http).await });
     let stores = Box::pin(StoresStatus::read(config, &mut postgres, &redis)).await?;

@@ -31,6 +31,7 @@ mod notify_receivers;
 mod notify_retained;
 mod notify_support;
 mod orphans;
+mod other_deployment;
 mod outages;
 mod passwords;
 mod payloads;

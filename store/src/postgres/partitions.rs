@@ -17,6 +17,7 @@ use thicket_schema::{PartitionId, Position, SensorId};
 use super::connection::{PostgresPool, StoreError, quickly};
 use super::quarantine::{QuarantineList, pending_quarantine};
 use super::sensors::sensors_of_partitions;
+use crate::deployment::OtherDeployment;
 use crate::faults;
 
 /// Why a node must not start on this database.
@@ -24,7 +25,7 @@ use crate::faults;
 pub enum DeploymentError {
     /// The configured number of partitions is not that of the deployment. The number never changes.
     #[error(
-        "queue.partitions is {configured}, but this deployment was made with {stored}; set it back, or start with an empty database"
+        "queue.partitions is {configured}, but this deployment was made with {stored}; set it back, or start with an empty database and an empty redis"
     )]
     PartitionsDiffer {
         /// The number in the configuration.
@@ -32,6 +33,9 @@ pub enum DeploymentError {
         /// The number in the database.
         stored: i32,
     },
+    /// Redis belongs to another deployment.
+    #[error(transparent)]
+    Other(#[from] OtherDeployment),
     /// The connection failed.
     #[error("postgresql: {0}")]
     Connect(#[from] diesel::ConnectionError),

@@ -10,6 +10,7 @@
 //! - `births`: what Sparkplug births have taught.
 //! - `session_mark`: which brokers had a session of the engine.
 //! - `transfer`: copies all keys to another Redis.
+//! - `deployment_mark`: the name of the deployment.
 //! - `settings`: the version and the settings of the server.
 
 mod allocation;
@@ -18,6 +19,7 @@ mod births;
 mod checkpoint_memory;
 mod checkpoints;
 mod connection;
+mod deployment_mark;
 mod heartbeats;
 mod leases;
 mod log_backlog;
@@ -38,6 +40,7 @@ pub use connection::{
     RedisError, connect_redis, is_out_of_memory, is_passing, is_read_only_replica, try_connect_redis,
     unconnected_redis,
 };
+pub use deployment_mark::{mark_deployment, marked_deployment};
 pub use fred::clients::Client;
 pub use heartbeats::{Heartbeats, live_nodes};
 pub use leases::{Leases, lease_holders};

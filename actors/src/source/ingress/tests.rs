@@ -79,6 +79,7 @@ fn peers(append: Recipient<Append>) -> IngressPeers {
             dead_letters_per_second: 100,
         },
         detectors: "{}".into(),
+        deployment: "test".to_owned(),
     }
 }
 
