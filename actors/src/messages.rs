@@ -62,6 +62,9 @@ pub struct AppendControls {
 pub struct FenceWriters {
     /// The epoch of this holder of the subscription.
     pub ingress_epoch: u64,
+    /// The newest committed generation. A new generation is later, even if Redis has lost its data
+    /// and the clock is behind.
+    pub newest_generation: u64,
 }
 
 /// Engine → `MqttIngress`: the configuration of the detectors has changed. The ingress publishes it

@@ -44,7 +44,6 @@ impl TestEnv {
             max_backlog: 1_000,
             producer: producer.to_owned(),
             partitions: 2,
-            newest_generation: 0,
         };
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (exit, _) = ExitSignal::new();

@@ -23,8 +23,7 @@ use thicket_schema::Keys;
 use thicket_store::complaints;
 use thicket_store::deployment::{OtherDeployment, check_same};
 use thicket_store::postgres::{
-    DeploymentError, check_deployment, connect_postgres, deployment_name, newest_generation, postgres_pool,
-    register_routes,
+    DeploymentError, check_deployment, connect_postgres, deployment_name, postgres_pool, register_routes,
 };
 use thicket_store::redis::{
     CheckpointStore, Client, Leases, LogReader, NodeName, RedisError, Suspects, connect_redis, disconnect,
@@ -75,7 +74,7 @@ pub(crate) async fn start(
     let marked = refuse_half_import(config, &keys).await?;
     let deployment = read_deployment(config, &keys, marked.as_deref()).await?;
     // Another deployment may have started here meanwhile.
-    mark_redis(config, &keys, &deployment.id).await?;
+    mark_redis(config, &keys, &deployment).await?;
     let node = node_name(config);
     let options = RenewalOptions {
         server: config.redis.server(),
@@ -104,7 +103,7 @@ pub(crate) async fn start(
     tracing::info!(shards = count, partitions = config.queue.partitions, "running");
     let arbiters = [store_arbiter, ingress_arbiter].into_iter().chain(shard_arbiters).collect();
     let Stores { writers, checkpointer, keeper } = stores;
-    let Starter { deployment: Deployment { id: deployment, .. }, node, renewal, .. } = starter;
+    let Starter { deployment, node, renewal, .. } = starter;
     Ok(Topology {
         ingress,
         queue,
@@ -136,7 +135,8 @@ struct Starter<'a> {
     node: NodeName,
     renewal: Renewal,
     keys: Keys,
-    deployment: Deployment,
+    /// The name of the deployment.
+    deployment: String,
 }
 
 /// The actors that write to the stores or read from them.
@@ -234,7 +234,7 @@ impl Starter<'_> {
     ) -> anyhow::Result<(Addr<QueueWriter>, Addr<MqttIngress>)> {
         let config = self.config;
         let redis = self.redis(arbiter).await?;
-        let brokers = brokers(config, &self.deployment.id)?;
+        let brokers = brokers(config, &self.deployment)?;
         let redelivery = brokers.iter().map(|broker| broker.redelivery.clone()).collect();
         // The ingress starts on its arbiter later. Until then `/readyz` must not find every broker
         // connected.
@@ -248,7 +248,6 @@ impl Starter<'_> {
             max_backlog: config.queue.max_backlog,
             producer: self.node.to_string(),
             partitions: config.queue.partitions,
-            newest_generation: self.deployment.newest_generation,
         };
         let (log, keys) = (redis.clone(), self.keys.clone());
         let (metrics, exit) = (self.metrics.clone(), self.exit.clone());
@@ -270,7 +269,7 @@ impl Starter<'_> {
             pool: postgres_pool(config.postgres.server(), 1)?,
             limits: intake_limits(config),
             detectors: config.detector_configs()?.to_json(),
-            deployment: self.deployment.id.clone(),
+            deployment: self.deployment.clone(),
         };
         let metrics = self.metrics.clone();
         let ingress = start_in_arbiter(arbiter, self.supervise("mqtt_ingress"), move |_| {
@@ -412,8 +411,8 @@ async fn wait_for_tables(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Reads what PostgreSQL knows of the deployment, and adds routes that are new.
-async fn read_deployment(config: &Config, keys: &Keys, marked: Option<&str>) -> anyhow::Result<Deployment> {
+/// Returns the name of the deployment, which PostgreSQL knows, and adds routes that are new.
+async fn read_deployment(config: &Config, keys: &Keys, marked: Option<&str>) -> anyhow::Result<String> {
     let routes = config.notify.routes()?;
     let routes: Vec<String> = routes.into_iter().map(|route| route.config.name).collect();
     let mut backoff = Backoff::default();
@@ -437,14 +436,6 @@ fn warn_of_silence(error: &dyn Display) {
     }
 }
 
-/// What PostgreSQL knows of the deployment.
-struct Deployment {
-    /// The id that tells this deployment from others.
-    id: String,
-    /// The newest committed generation of the log.
-    newest_generation: u64,
-}
-
 /// Checks the deployment, and adds routes that are new: what happens from now on is for them. Writes
 /// nothing into the database of another deployment than that of Redis.
 async fn check_and_read(
@@ -452,7 +443,7 @@ async fn check_and_read(
     keys: &Keys,
     marked: Option<&str>,
     routes: &[String],
-) -> Result<Deployment, DeploymentError> {
+) -> Result<String, DeploymentError> {
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let known = deployment_name(&mut connection).await?;
     check_same(keys, marked, known.as_deref())?;
@@ -461,7 +452,7 @@ async fn check_and_read(
     }
     let id = check_deployment(&mut connection, config.queue.partitions).await?;
     register_routes(&mut connection, routes).await?;
-    Ok(Deployment { id, newest_generation: newest_generation(&mut connection).await? })
+    Ok(id)
 }
 
 /// The limits on what messages add.

@@ -107,6 +107,13 @@ pub fn tail_is_lost(newest: Option<Position>, committed: Position) -> bool {
     committed > Position::default() && newest.is_none_or(|newest| newest < committed)
 }
 
+/// Returns whether the writer of a log that has lost committed entries must open a new generation: its
+/// own is before the committed position, so that no reader would ever see its entries. `trim.lua`
+/// decides this inside Redis. Nothing of a log that has lost committed entries is trimmed.
+pub fn must_reopen(writer: Option<u64>, newest: Option<Position>, committed: Position) -> bool {
+    tail_is_lost(newest, committed) && writer.is_some_and(|generation| generation < committed.generation)
+}
+
 /// Returns the first position that trimming keeps, or `None` if there is nothing to trim.
 pub fn keep_from(committed: Position) -> Option<Position> {
     (committed > Position::default()).then(|| committed.next())

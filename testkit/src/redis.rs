@@ -112,6 +112,12 @@ impl RedisProbe {
         Ok(self.client.hgetall(self.keys.crash_suspect(partition)).await?)
     }
 
+    /// Deletes the lease of the subscriptions, as if it had expired.
+    pub async fn drop_subscription_lease(&self) -> anyhow::Result<()> {
+        let LeaseKey(key) = self.keys.ingress_lease();
+        Ok(self.client.del(key).await?)
+    }
+
     /// Fills the server with keys of another program, until a part of `maxmemory` is in use: so many
     /// sixteenths.
     pub async fn fill(&self, sixteenths: usize) -> anyhow::Result<()> {

@@ -47,6 +47,8 @@ pub(super) struct Log {
     acknowledged: RefCell<BTreeMap<PartitionId, Position>>,
     /// The epoch of this node as holder of the subscription.
     ingress_epoch: Cell<u64>,
+    /// The newest generation that was committed when this node became the holder.
+    newest_generation: Cell<u64>,
     /// Whether a later holder of the subscription has opened a log. Then this writer appends no
     /// more entries: an entry to another log could overtake the refused one.
     fenced: Cell<bool>,
@@ -64,8 +66,9 @@ impl Flush {
 
     /// Runs the flush. Returns the open appenders; there are none if this writer is fenced.
     pub(super) async fn run(self, log: &Log, mut appenders: Appenders) -> Appenders {
-        if let Some((FenceWriters { ingress_epoch }, done)) = self.fence {
+        if let Some((FenceWriters { ingress_epoch, newest_generation }, done)) = self.fence {
             log.ingress_epoch.set(ingress_epoch);
+            log.newest_generation.set(newest_generation);
             let opened = log.open_all().await;
             log.fenced.set(opened.is_none());
             // The ingress may have stopped waiting.
@@ -122,6 +125,7 @@ impl Log {
             exit,
             acknowledged: RefCell::default(),
             ingress_epoch: Cell::new(0),
+            newest_generation: Cell::new(0),
             fenced: Cell::new(false),
         }
     }
@@ -290,7 +294,7 @@ impl Log {
         loop {
             let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
             let opening = Opening {
-                earliest: earliest_generation(wall_ms, self.options.newest_generation, acknowledged),
+                earliest: earliest_generation(wall_ms, self.newest_generation.get(), acknowledged),
                 ingress_epoch: self.ingress_epoch.get(),
                 acknowledged,
             };

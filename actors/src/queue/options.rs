@@ -16,7 +16,4 @@ pub struct QueueWriterOptions {
     pub producer: String,
     /// Number of partitions.
     pub partitions: u16,
-    /// The newest committed generation. A new generation is later, even if Redis has lost its data
-    /// and the clock was set back.
-    pub newest_generation: u64,
 }

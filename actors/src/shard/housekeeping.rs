@@ -12,7 +12,7 @@ use thicket_protocol::log::tail_is_lost;
 use thicket_schema::{PartitionId, Position};
 use thicket_store::complaints;
 use thicket_store::postgres::LogLoss;
-use thicket_store::redis::LogReader;
+use thicket_store::redis::{LogReader, Trimmed};
 
 use super::detector_pool::DetectorPool;
 use super::options::ShardContext;
@@ -87,10 +87,14 @@ impl Housekeeping {
         let (mut lag_entries, mut behind, mut answered) = (0, Vec::new(), true);
         for (&(id, committed), left) in partitions.iter().zip(join_all(trims).await) {
             match left {
-                Ok(0) => {}
-                Ok(left) => {
-                    lag_entries += left;
-                    behind.push((id, committed));
+                Ok(Trimmed { left, reopens }) => {
+                    if reopens {
+                        tracing::error!(partition = %id, %committed, "the log ends before the committed position: redis lost entries; the next entries get a new generation");
+                    }
+                    if left > 0 {
+                        lag_entries += left;
+                        behind.push((id, committed));
+                    }
                 }
                 Err(error) => {
                     answered = false;

@@ -99,8 +99,8 @@ impl MqttIngress {
         let name_bytes = metrics.field_name_bytes.clone();
         let logs = (log.clone(), partitions);
         let registry = Rc::new(Registry::new(pool.clone(), log, partitions, limits, name_bytes));
+        let stores = TermStores { redis: redis.clone(), keys: names.clone(), deployment, pool: pool.clone() };
         let controls = Rc::new(ControlPublisher::new(pool, logs, writer.controls, detectors));
-        let stores = TermStores { redis: redis.clone(), keys: names.clone(), deployment };
         let lease =
             Rc::new(SubscriptionLease::new(leases, renewal, keys, stores, writer.fence, brokers.len()));
         let stamp = Stamp::default();

@@ -9,6 +9,7 @@ use chrono::Utc;
 use thicket_schema::{EpochKey, Keys, LeaseKey};
 use thicket_store::complaints;
 use thicket_store::deployment::{OtherDeployment, check_same};
+use thicket_store::postgres::{PostgresPool, StoreError, newest_generation};
 use thicket_store::redis::{Client, LeaseState, Leases, RedisError, mark_deployment};
 use tokio::sync::{Mutex, watch};
 
@@ -40,6 +41,7 @@ pub(super) struct TermStores {
     pub(super) keys: Keys,
     /// The name of the deployment.
     pub(super) deployment: String,
+    pub(super) pool: PostgresPool,
 }
 
 /// Why a term cannot begin now.
@@ -47,6 +49,8 @@ pub(super) struct TermStores {
 enum TermError {
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
+    #[error(transparent)]
+    Postgres(#[from] StoreError),
     #[error(transparent)]
     Other(#[from] OtherDeployment),
 }
@@ -152,15 +156,16 @@ impl SubscriptionLease {
         self.writers_fenced.get()
     }
 
-    /// Marks Redis, which may have lost its data since this process started, and begins an ingress
-    /// epoch.
+    /// Marks Redis, which may have lost its data since this process started, asks PostgreSQL which
+    /// generations it has committed until now, and begins an ingress epoch.
     async fn begin_term(&self) -> Result<FenceWriters, TermError> {
-        let TermStores { redis, keys, deployment } = &self.stores;
+        let TermStores { redis, keys, deployment, pool } = &self.stores;
         let marked = mark_deployment(redis, keys, deployment).await?;
         check_same(keys, Some(&marked), Some(deployment))?;
+        let newest_generation = newest_generation(pool).await?;
         let wall_ms = Utc::now().timestamp_millis().cast_unsigned();
         let ingress_epoch = self.leases.next_ingress_epoch(self.keys.epoch.clone(), wall_ms).await?;
-        Ok(FenceWriters { ingress_epoch })
+        Ok(FenceWriters { ingress_epoch, newest_generation })
     }
 
     /// Returns false if another node holds the lease, or may have held it since this term began. Also if
@@ -195,7 +200,7 @@ mod tests {
     use super::*;
     use crate::lamps::HeldLeases;
     use crate::ownership::RenewalOptions;
-    use crate::testing::record;
+    use crate::testing::{disconnected_postgres, record};
 
     const TTL: Duration = Duration::from_millis(600);
     /// A generous end of each wait.
@@ -206,8 +211,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let redis = Redis::start(directory.path()).unwrap();
         let (client, node) = (connect_redis(&redis.url()).await, NodeName::of_this_process("node"));
-        let stores =
-            TermStores { redis: client.clone(), keys: Keys::default(), deployment: "test".to_owned() };
+        let stores = TermStores {
+            redis: client.clone(),
+            keys: Keys::default(),
+            deployment: "test".to_owned(),
+            pool: disconnected_postgres(),
+        };
         let leases = Leases::new(client, node.clone(), TTL);
         let keys = SubscriptionKeys::new(&Keys::default());
         let options =

@@ -19,6 +19,7 @@ mod dead_letters;
 mod deployment;
 mod explain;
 mod fields;
+mod generations;
 mod http;
 mod lamps;
 mod late_labels;

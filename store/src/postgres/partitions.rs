@@ -226,8 +226,13 @@ pub(super) async fn add_deleted_dead_letters(
 }
 
 /// Returns the newest generation among the committed positions.
-pub async fn newest_generation(connection: &mut AsyncPgConnection) -> Result<u64, DeploymentError> {
-    let newest: Option<i64> =
-        partitions::table.select(diesel::dsl::max(partitions::generation)).first(connection).await?;
-    Ok(newest.unwrap_or_default().cast_unsigned())
+pub async fn newest_generation(pool: &PostgresPool) -> Result<u64, StoreError> {
+    quickly(async {
+        let newest: Option<i64> = partitions::table
+            .select(diesel::dsl::max(partitions::generation))
+            .first(&mut *pool.get().await?)
+            .await?;
+        Ok(newest.unwrap_or_default().cast_unsigned())
+    })
+    .await
 }

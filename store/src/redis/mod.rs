@@ -46,7 +46,7 @@ pub use heartbeats::{Heartbeats, live_nodes};
 pub use leases::{Leases, lease_holders};
 pub use log_backlog::{InFlight, in_flight, waiting_sensors};
 pub use node::NodeName;
-pub use reader::{LogEntry, LogReader};
+pub use reader::{LogEntry, LogReader, Trimmed};
 pub use server::{RedisServer, RedisServerError};
 pub use session_mark::SessionMark;
 pub use settings::{RedisMemory, disconnect, redis_memory, server_version, setting};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::interfaces::StreamsInterface as _;
 use fred::types::Value;
-use fred::types::streams::XCap;
+use fred::types::scripts::Script;
 use futures_util::future::try_join_all;
 use thicket_schema::{Entry, Keys, PartitionId, Position};
 
@@ -31,6 +31,17 @@ pub struct LogReader {
     blocking: Client,
     redis: Client,
     keys: Keys,
+    trim: Script,
+}
+
+/// What a log is after its committed entries were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Number of entries that are left.
+    pub left: u64,
+    /// Whether the log ends before the committed position, and its writer has been made to open a
+    /// generation after it.
+    pub reopens: bool,
 }
 
 /// The entries of a stream: the id of each, and its fields by name.
@@ -38,8 +49,8 @@ type RawEntries = Vec<(String, std::collections::HashMap<String, Bytes>)>;
 
 impl LogReader {
     /// Creates a reader that uses `blocking` for reads, and `redis` for all other commands.
-    pub const fn new(blocking: Client, redis: Client, keys: Keys) -> Self {
-        Self { blocking, redis, keys }
+    pub fn new(blocking: Client, redis: Client, keys: Keys) -> Self {
+        Self { blocking, redis, keys, trim: Script::from_lua(include_str!("trim.lua")) }
     }
 
     /// Returns the entries after each position, at most `count` per partition, in the order of
@@ -97,20 +108,20 @@ impl LogReader {
         Ok(answer)
     }
 
-    /// Deletes the entries up to and including the committed position. Returns how many entries are
-    /// left.
-    pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<u64, RedisError> {
-        let log = self.keys.log(partition);
-        let pipeline = self.redis.pipeline();
-        if let Some(oldest_kept) = keep_from(committed) {
-            faults::pass("trim.before");
-            let cap = XCap::try_from(("MINID", "=", oldest_kept.to_string()))?;
-            let () = pipeline.xtrim(log.clone(), cap).await?;
-        }
-        let () = pipeline.xlen(log).await?;
-        let mut replies: Vec<u64> = pipeline.all().await?;
+    /// Deletes the entries up to and including the committed position. Deletes nothing if the log ends
+    /// before that position: see [`must_reopen`](thicket_protocol::log::must_reopen).
+    pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<Trimmed, RedisError> {
+        let Some(oldest_kept) = keep_from(committed) else {
+            let left = self.redis.xlen(self.keys.log(partition)).await?;
+            return Ok(Trimmed { left, reopens: false });
+        };
+        faults::pass("trim.before");
+        let keys = vec![self.keys.log(partition), self.keys.writer(partition)];
+        let Position { generation, n } = committed;
+        let arguments = vec![generation.to_string(), n.to_string(), oldest_kept.to_string()];
+        let (left, reopens) = self.trim.evalsha_with_reload(&self.redis, keys, arguments).await?;
         faults::pass("trim.after");
-        Ok(replies.pop().unwrap_or(0))
+        Ok(Trimmed { left, reopens })
     }
 
     /// Returns when the oldest record after the committed position arrived, in µs since the Unix

@@ -121,7 +121,7 @@ async fn a_full_log_accepts_no_entry_until_it_is_trimmed() {
     assert_eq!(env.append(&mut appender, "2", 2).await, AppendOutcome::Appended);
     assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Full);
     let reader = LogReader::new(env.server.client.clone(), env.server.client.clone(), env.keys.clone());
-    assert_eq!(reader.trim(P, at(100, 1)).await.unwrap(), 1);
+    assert_eq!(reader.trim(P, at(100, 1)).await.unwrap().left, 1);
     assert_eq!(env.append(&mut appender, "3", 2).await, AppendOutcome::Appended);
     assert_eq!(env.log().await.iter().map(|(_, what, _)| what.as_str()).collect::<Vec<_>>(), ["2", "3"]);
 }
@@ -144,7 +144,7 @@ async fn trimming_keeps_uncommitted_entries_and_the_newest_position() {
     }
     let reader = LogReader::new(env.server.client.clone(), env.server.client.clone(), env.keys.clone());
     assert_eq!(reader.lags(&[(P, at(100, 1))]).await.unwrap(), [2]);
-    assert_eq!(reader.trim(P, at(100, 3)).await.unwrap(), 0);
+    assert_eq!(reader.trim(P, at(100, 3)).await.unwrap().left, 0);
     let length: u64 = env.server.client.xlen(env.keys.log(P)).await.unwrap();
     assert_eq!((length, reader.newest(P).await.unwrap()), (0, Some(at(100, 3))));
     let next = env.open("b", 100).await;

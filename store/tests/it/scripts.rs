@@ -5,7 +5,7 @@ use fred::interfaces::{HashesInterface as _, KeysInterface as _, StreamsInterfac
 use fred::types::FromValue;
 use fred::types::scripts::Script;
 use thicket_protocol::lease::{LeaseState, acquire};
-use thicket_protocol::log::{Appended, Writer, append, may_open, open};
+use thicket_protocol::log::{Appended, Writer, append, may_open, must_reopen, open, tail_is_lost};
 use thicket_protocol::{checkpoint, lease};
 use thicket_schema::Position;
 
@@ -132,6 +132,44 @@ async fn the_open_script_chooses_the_generation_as_the_protocol_does() {
                     .await
                     .unwrap();
                 assert_eq!(stored, ["b", "0", &generation.to_string(), "7"], "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_trim_script_decides_as_the_protocol_does() {
+    let env = TestEnv::new().await;
+    let script = Script::from_lua(include_str!("../../src/redis/trim.lua"));
+    let at = |generation, n| Position { generation, n };
+    for last in [None, Some(at(5, 2)), Some(at(7, 1)), Some(at(7, 2)), Some(at(8, 3))] {
+        for before in [None, Some(4), Some(5), Some(7), Some(8)] {
+            for committed in [at(5, 1), at(7, 1), at(7, 2), at(1_900_000_000_000, 1)] {
+                let writer = before.map(|generation| Writer { producer: "a", sequence: 2, generation });
+                let length = last.map_or(0, |last| last.n);
+                env.set_up(last, length, writer.as_ref()).await;
+                let arguments =
+                    [committed.generation.to_string(), committed.n.to_string(), committed.next().to_string()];
+                let (left, reopens): (u64, bool) = env.run(&script, &[LOG, WRITER], &arguments).await;
+                let case = format!("{last:?}, {before:?}, {committed:?}");
+                assert_eq!(reopens, must_reopen(before, last, committed), "{case}");
+                let kept = match last {
+                    _ if tail_is_lost(last, committed) => length,
+                    Some(last) if last.generation == committed.generation => last.n - committed.n,
+                    _ => length,
+                };
+                assert_eq!(left, kept, "{case}");
+                // The next append finds no writer, and its process opens a later generation.
+                let entry = ["a", "3", "entry", "9", &before.unwrap_or(9).to_string()].map(str::to_owned);
+                let append = Script::from_lua(include_str!("../../src/redis/append.lua"));
+                if reopens {
+                    let reply: String = env.run(&append, &[LOG, WRITER], &entry).await;
+                    assert_eq!(Appended::from_name(&reply), Some(Appended::Lost), "{case}");
+                    let opener = Script::from_lua(include_str!("../../src/redis/open.lua"));
+                    let arguments = ["a".to_owned(), "1".to_owned(), "7".to_owned()];
+                    let (generation, _): (u64, String) = env.run(&opener, &[LOG, WRITER], &arguments).await;
+                    assert!(generation > committed.generation, "{case}");
+                }
             }
         }
     }

@@ -13,7 +13,6 @@ fn new_writer() -> QueueWriter {
         max_backlog: 100,
         producer: "test".to_owned(),
         partitions: 4,
-        newest_generation: 0,
     };
     let (exit, _) = ExitSignal::new();
     QueueWriter::new(
@@ -47,7 +46,7 @@ async fn a_takeover_drops_the_messages_that_wait() {
     let (mut writer, pool) = (new_writer(), CreditPool::new(8));
     let mut context = Context::new();
     writer.handle(append(&pool).await, &mut context);
-    drop(writer.handle(FenceWriters { ingress_epoch: 2 }, &mut context));
+    drop(writer.handle(FenceWriters { ingress_epoch: 2, newest_generation: 0 }, &mut context));
     assert!(writer.state.pending.appends.is_empty());
     assert_eq!(pool.available(), 8, "the broker delivers the message again");
     writer.handle(append(&pool).await, &mut context);
