@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix_rt::task::JoinHandle;
 use thicket_actors::metrics::Metrics;
-use thicket_store::postgres::{PostgresConnection, PostgresServer, connect_postgres, ping_postgres};
+use thicket_store::postgres::{PostgresConnection, PostgresServer, connect_postgres, takes_writes};
 use thicket_store::redis::{
     Client, RedisServer, disconnect, is_read_only_replica, redis_memory, try_connect_redis,
 };
@@ -216,7 +216,11 @@ impl Ping for PostgresPing {
 
     async fn ask(&mut self) -> Result<(), String> {
         let Some(connection) = &mut self.connection else { return Err("no connection".to_owned()) };
-        ping_postgres(connection).await.map_err(|error| error.to_string())
+        match takes_writes(connection).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("it is read-only".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn forget(&mut self) {

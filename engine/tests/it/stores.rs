@@ -6,6 +6,7 @@ use std::time::Duration;
 use thicket_detector::{Detector, DetectorConfig, Profile};
 use thicket_schema::{Checkpoint, SensorName, Timestamp};
 use thicket_testkit::samples::now_seconds;
+use thicket_testkit::timing::until;
 use thicket_testkit::{Config, Engine, FlakyProxy, Samples, TestEnv, log_lines};
 
 use crate::support::{start, undisturbed};
@@ -173,6 +174,8 @@ async fn a_postgresql_that_is_read_only_is_waited_for_and_quarantines_no_reading
     env.until_accounted(samples.records(50)).await;
     env.execute("ALTER SYSTEM SET default_transaction_read_only = on").await;
     env.execute("SELECT pg_reload_conf()").await;
+    // Before any reading arrives.
+    until("/readyz says it", async || engine.get("/readyz").await.body.contains("it is read-only")).await;
     samples.deliver(&publisher, 50..150).await;
     engine.until_logged(log_lines::READ_ONLY).await;
     let mut session = env.tables().await;

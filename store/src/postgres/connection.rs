@@ -161,9 +161,13 @@ async fn connect(server: &PostgresServer) -> ConnectionResult<(tokio_postgres::C
     Ok((client, Connection::Tls(Box::new(connection))))
 }
 
-/// Checks that the server answers on a connection.
-pub async fn ping_postgres(connection: &mut AsyncPgConnection) -> Result<(), QueryError> {
-    connection.batch_execute("SELECT 1").await
+/// Asks the server on a connection. Returns whether it takes writes: a standby and a server or user with
+/// `default_transaction_read_only` do not.
+pub async fn takes_writes(connection: &mut AsyncPgConnection) -> Result<bool, QueryError> {
+    let read_only = "current_setting('transaction_read_only')::bool";
+    let is_read_only: bool =
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(read_only)).get_result(connection).await?;
+    Ok(!is_read_only)
 }
 
 /// Returns the size of the database on disk, in bytes.

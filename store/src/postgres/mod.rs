@@ -74,7 +74,7 @@ pub use clocks::{
 pub use configs::stored_configs;
 pub use connection::{
     PooledConnection, PostgresConnection, PostgresPool, QueryError, StoreError, connect_postgres,
-    database_bytes, ping_postgres, postgres_pool,
+    database_bytes, postgres_pool, takes_writes,
 };
 pub use day_tables::{DayTable, day_of, day_tables, days_older_than, ensure_days};
 pub use dead_letters::{
