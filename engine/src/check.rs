@@ -109,7 +109,7 @@ pub(crate) async fn check(loaded: &Loaded, args: CheckArgs) -> anyhow::Result<Ex
         lines.push(Line::of("redis", redis.map(|(words, _)| words)));
         lines.push(Line::of("postgresql", postgres));
         if both_answer {
-            lines.extend(deployment(config).await);
+            lines.extend(Box::pin(deployment(config)).await);
         }
         lines.extend(brokers);
         lines.extend(needs.unwrap_or_default());
@@ -182,8 +182,8 @@ async fn deployment(config: &Config) -> Option<Line> {
         disconnect(&redis).await;
         compared
     };
-    let compared =
-        bounded(async { compare.await.map_err(|error: anyhow::Error| format!("{error:#}")) }).await;
+    let compare = async { compare.await.map_err(|error: anyhow::Error| format!("{error:#}")) };
+    let compared = bounded(Box::pin(compare)).await;
     match compared {
         Ok(true) => None,
         Ok(false) => Some(Line::warn("deployment", stores::UNMARKED.to_owned())),
