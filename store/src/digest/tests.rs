@@ -39,6 +39,7 @@ fn event() -> AnomalyRow {
         high: Vec::new(),
         counters: Vec::new(),
         repeated: Vec::new(),
+        away: Vec::new(),
     }
 }
 
