@@ -87,9 +87,9 @@ impl std::fmt::Display for Format {
 
 impl Format {
     /// Returns the payload with its arrival as the time of the readings without a time, for a
-    /// message that is published again. `None` if the payload is not `SenML` as JSON or line
-    /// protocol.
-    pub fn with_arrival_time(self, payload: &[u8], arrival: Timestamp) -> Option<Vec<u8>> {
+    /// message that is published again. Times before the floor are no times. `None` if the payload is
+    /// not `SenML` as JSON or line protocol.
+    pub fn with_arrival_time(self, payload: &[u8], arrival: Timestamp, floor: Timestamp) -> Option<Vec<u8>> {
         let text = Text::of(payload).ok()?;
         let pack = match self {
             Self::Auto => Pack::recognise(&text.text, Encoding::Json),
@@ -98,7 +98,9 @@ impl Format {
         };
         if let Some(pack) = pack {
             let pack = pack.with_names_from(&text).ok()?;
-            return Some(pack.with_base_time(arrival).map_or_else(|| payload.to_vec(), String::into_bytes));
+            return Some(
+                pack.with_base_time(arrival, floor).map_or_else(|| payload.to_vec(), String::into_bytes),
+            );
         }
         if text.replaced.is_some() {
             return None;
@@ -107,7 +109,7 @@ impl Format {
             Self::Auto => line_protocol::is_line_protocol(&text.text),
             format => format == Self::LineProtocol,
         };
-        is_lines.then(|| line_protocol::with_time(&text.text, arrival).into_bytes())
+        is_lines.then(|| line_protocol::with_time(&text.text, arrival, floor).into_bytes())
     }
 }
 

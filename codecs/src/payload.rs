@@ -124,6 +124,11 @@ impl PayloadDecoder {
         }
     }
 
+    /// Returns the time before which times are no times.
+    pub fn time_floor(&self) -> Timestamp {
+        self.compiled.rules.time_floor
+    }
+
     /// Returns whether a payload is an object without a value at any of these paths, each from the
     /// top of the payload.
     pub fn lacks(&self, payload: &[u8], paths: &[String]) -> bool {

@@ -17,7 +17,8 @@ const LEAST_RUN: u32 = 8;
 /// Ended excursions that must be known before one can be too long.
 const KNOWN: u32 = 32;
 
-/// Of this many readings before the excursion, all but one at most are at rest.
+/// Of this many readings before the excursion, all but one at most are at rest. Those at another value that
+/// was the resting one do not count, so that a field which rests at two values by turns is never away.
 const RESTING: u64 = 8;
 
 /// The excursions of one field from its resting value. All numbers are in readings.

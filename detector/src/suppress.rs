@@ -83,8 +83,8 @@ impl Suppression {
                 // The reading lacks the field.
                 return true;
             }
-            if cause.repeated > 0 {
-                // It is the repetition that is unusual, not the value.
+            if cause.repeated > 0 || cause.away > 0 {
+                // It is the repetition or the missing return that is unusual, not the value.
                 return false;
             }
             let off = (cause.actual - cause.expected).abs();
@@ -193,6 +193,11 @@ mod tests {
         let missing = off_by(40.0, f64::NAN);
         assert!(suppresses(&absolute, 0, &[off_by(40.0, 41.0), missing.clone()]), "a field is missing");
         assert!(!suppresses(&absolute, 0, &[off_by(40.0, 71.0), missing]));
+        for unusual in
+            [Cause { repeated: 61, ..off_by(40.0, 41.0) }, Cause { away: 61, ..off_by(40.0, 41.0) }]
+        {
+            assert!(!suppresses(&absolute, 0, &[unusual]), "the value is none that is off");
+        }
         let relative = Suppression { relative: 0.05, ..Suppression::default() };
         assert!(suppresses(&relative, 0, &[off_by(40.0, 41.9)]));
         assert!(!suppresses(&relative, 0, &[off_by(40.0, 42.1)]));

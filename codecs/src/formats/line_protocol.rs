@@ -29,15 +29,19 @@ fn parse(text: &str) -> impl Iterator<Item = Result<ParsedLine<'_>, Error>> {
     split_lines(text).flat_map(|line| parse_lines(line.strip_suffix('\r').unwrap_or(line)))
 }
 
-/// Returns the lines with a time for each line that has none.
-pub(super) fn with_time(text: &str, time: Timestamp) -> String {
-    let lacks_time = |line: &str| {
-        let parsed = parse_lines(line).next().and_then(Result::ok);
-        parsed.is_some_and(|line| line.timestamp.is_none())
-    };
+/// Returns the lines with a time for each line that has none. Times before the floor are no times.
+pub(super) fn with_time(text: &str, time: Timestamp, floor: Timestamp) -> String {
     let timed = split_lines(text).map(|line| {
         let line = line.trim_ascii();
-        if lacks_time(line) { format!("{line} {}", i128::from(time.0) * 1_000) } else { line.to_owned() }
+        let parsed = parse_lines(line).next().and_then(Result::ok);
+        let values = match parsed.map(|line| line.timestamp) {
+            Some(None) => line,
+            Some(Some(number)) if is_no_time(number, floor) => {
+                line.rsplit_once(' ').map_or(line, |(values, _)| values)
+            }
+            _ => return line.to_owned(),
+        };
+        format!("{values} {}", i128::from(time.0) * 1_000)
     });
     timed.collect::<Vec<String>>().join("\n")
 }
@@ -65,6 +69,10 @@ pub(super) fn decode(
         }
     }
     rows.finish()
+}
+
+fn is_no_time(number: i64, floor: Timestamp) -> bool {
+    matches!(Time::since_epoch(&number.to_string(), floor), Ok(Time::Offset(_)))
 }
 
 fn add(rows: &mut Rows<'_>, line: &ParsedLine<'_>, floor: Timestamp) -> Result<(), PayloadError> {

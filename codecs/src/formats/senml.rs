@@ -129,8 +129,19 @@ impl Pack {
         Ok(self)
     }
 
-    /// Returns the JSON text of the pack with a base time, if none of its records has a time.
-    pub(super) fn with_base_time(mut self, time: Timestamp) -> Option<String> {
+    /// Returns the JSON text of the pack with a base time, if none of its records has a time. Absolute
+    /// times before the floor are no times.
+    pub(super) fn with_base_time(mut self, time: Timestamp, floor: Timestamp) -> Option<String> {
+        let is_no_time = |value: &Value| {
+            value.as_f64().is_some_and(|seconds| seconds >= ABSOLUTE_FROM && micros(seconds) < floor.0)
+        };
+        for record in &mut self.0 {
+            for member in ["t", "bt"] {
+                if record.get(member).is_some_and(is_no_time) {
+                    record.remove(member);
+                }
+            }
+        }
         if self.0.iter().any(|record| has_any(record, &["t", "bt"])) {
             return None;
         }

@@ -81,7 +81,7 @@ pub struct SparkplugDecoder {
 #[derive(Debug)]
 pub struct Decoded {
     /// The outcome of each reading, or the error of the whole message. Some messages hold no reading,
-    /// and no error: deaths, births whose metrics have no value yet, data with texts alone.
+    /// and no error: deaths, births whose metrics have no value yet, data with texts, dates or identifiers alone.
     pub elements: Result<Vec<Result<Measurement, PayloadError>>, PayloadError>,
     /// What to store before the message is acknowledged.
     pub birth: Option<BirthChange>,
@@ -282,8 +282,7 @@ impl SparkplugDecoder {
         if let Some(detail) = unknown {
             rows.fail(PayloadError::NoBirth { detail });
         }
-        // Devices report a text alone when it changes.
-        finish(rows, &reading.refused, |reason| *reason != LeftOutReason::OtherKind(value::TEXT))
+        finish(rows, &reading.refused, |reason| !value::comes_alone(reason))
     }
 }
 

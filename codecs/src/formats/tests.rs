@@ -5,10 +5,13 @@ use flate2::write::GzEncoder;
 use thicket_schema::Reason;
 
 use super::*;
+use crate::payload::PayloadRules;
 
 mod agreement;
 
 const PLAIN: &str = r#"{"ts":1795345200,"a":1.5,"b":2}"#;
+
+const FLOOR: Timestamp = PayloadRules::DEFAULT_TIME_FLOOR;
 
 fn decoder(format: Format) -> FormatDecoder {
     let limits = PayloadLimits { max_bytes: 4_096, max_fields: 8, max_readings: 10, max_depth: 8 };
@@ -109,7 +112,7 @@ fn senml_that_is_not_clean_json_is_senml_or_refused_as_such() {
     {
         assert_eq!(auto(payload), ["malformed_payload"]);
         assert_eq!(by_name(payload), ["malformed_payload"]);
-        assert_eq!(Format::Auto.with_arrival_time(payload, Timestamp(0)), None);
+        assert_eq!(Format::Auto.with_arrival_time(payload, Timestamp(0), FLOOR), None);
     }
     assert_eq!(auto(r#"[{"n":"pump","rpm":1200,"v":NaN}]"#), ["@0 rpm=1200"], "this is plain JSON");
     assert_eq!(auto(r#"[{"n":"a","v":1},{"n":"b""#), ["malformed_json"], "this is cut");
@@ -129,7 +132,7 @@ fn senml_that_is_not_clean_json_is_senml_or_refused_as_such() {
 #[test]
 fn senml_that_is_not_clean_json_keeps_its_arrival() {
     let payload = b"\xef\xbb\xbf[{\"n\":\"a\",\"v\":1,\"u\":\"\xb0C\"},{\"n\":\"b\",\"v\":nan}]\0";
-    let timed = Format::Auto.with_arrival_time(payload, Timestamp(1_795_345_200_250_000)).unwrap();
+    let timed = Format::Auto.with_arrival_time(payload, Timestamp(1_795_345_200_250_000), FLOOR).unwrap();
     assert_eq!(auto(timed), ["@1795345200 a=1"]);
 }
 
@@ -238,7 +241,8 @@ fn lines_may_end_with_carriage_returns_and_nuls_and_begin_with_a_mark() {
     assert_eq!(auto(lines), expected);
     assert_eq!(show(&decoder(Format::LineProtocol).decode("s", lines.as_bytes())), expected);
     assert_eq!(auto("m x=1\r\nno line here\r\nm x=2"), ["m@0 x=1", "m@0 x=2", "malformed_payload"]);
-    let timed = Format::Auto.with_arrival_time(lines.as_bytes(), Timestamp(1_795_345_201_000_000)).unwrap();
+    let timed =
+        Format::Auto.with_arrival_time(lines.as_bytes(), Timestamp(1_795_345_201_000_000), FLOOR).unwrap();
     assert_eq!(auto(timed), ["weather,site=s@1795345200 temp=1", "weather,site=n@1795345201 temp=21.5"]);
     assert_eq!(auto("m s=\"a\r\nb\",x=1"), ["m@0 x=1"], "a line feed within a string");
     assert_eq!(show(&decoder(Format::LineProtocol).decode("s", b"\xef\xbb\xbf\r\n\0")), ["empty"]);
@@ -326,15 +330,20 @@ fn formats_that_are_not_read_are_refused_by_name() {
 fn a_message_that_is_published_again_keeps_its_arrival() {
     let arrival = Timestamp(1_795_345_200_250_000);
     let timed = |payload: &str| {
-        let timed = Format::Auto.with_arrival_time(payload.as_bytes(), arrival)?;
+        let timed = Format::Auto.with_arrival_time(payload.as_bytes(), arrival, FLOOR)?;
         Some(show(&decoder(Format::Auto).decode("s", &timed)))
     };
     assert_eq!(timed("m x=1\nm x=2 1795345201").unwrap(), ["m@1795345200 x=1", "m@1795345201 x=2"]);
     assert_eq!(timed(r#"[{"n":"a","v":1},{"n":"b","v":2}]"#).unwrap(), ["@1795345200 a=1 b=2"]);
+    assert_eq!(timed("m x=1 1262304000\nm x=2 0").unwrap(), ["m@1795345200 x=1", "m@1795345200 x=2"]);
+    assert_eq!(
+        timed(r#"[{"n":"a","bt":1262304000,"v":1},{"n":"b","v":2}]"#).unwrap(),
+        ["@1795345200 a=1 b=2"]
+    );
     assert_eq!(timed(r#"[{"n":"a","t":-2,"v":1}]"#).unwrap(), ["@-2000000 a=1"]);
     assert_eq!(timed(PLAIN), None);
     assert_eq!(timed("21.5"), None);
-    assert_eq!(Format::Json.with_arrival_time(br#"[{"n":"a","v":1}]"#, arrival), None);
+    assert_eq!(Format::Json.with_arrival_time(br#"[{"n":"a","v":1}]"#, arrival, FLOOR), None);
 }
 
 #[test]

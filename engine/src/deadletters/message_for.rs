@@ -143,7 +143,7 @@ type Members<'a> = BTreeMap<String, &'a RawValue>;
 /// Returns the payload of a message; each reading without a time gets the time of its arrival.
 /// Numbers keep all their digits. A payload that is not a reading stays as it is.
 fn with_time(payload: &[u8], received: Timestamp, rules: &Rules) -> Result<Vec<u8>, Refusal> {
-    if let Some(timed) = rules.format.with_arrival_time(payload, received) {
+    if let Some(timed) = rules.format.with_arrival_time(payload, received, rules.payloads.time_floor()) {
         return Ok(timed);
     }
     let Ok(text) = std::str::from_utf8(payload).map(str::trim_ascii) else { return Ok(payload.to_vec()) };

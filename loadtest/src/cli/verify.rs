@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     if outcome.report.unexpected > 0 {
         eprintln!(
-            "unexpected: rows that equal no publication: {}; if several replays published these sensors, name all their manifests",
+            "unexpected: rows that equal no publication: {}; if several replays published these sensors, name all their manifests; a replay that gave up on messages which the broker had taken has such rows too",
             outcome.report.unexpected
         );
     }

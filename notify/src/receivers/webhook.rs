@@ -63,7 +63,7 @@ impl Webhook {
         let url: Uri = url.parse().map_err(|_| wrong_url())?;
         if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             let problem = "has a user or a password; write them as headers = { authorization = \"Basic BASE64\" } \
-                           (printf USER:PASSWORD | base64)";
+                           (printf %s 'USER:PASSWORD' | base64 -w0)";
             return Err(RouteProblem::new("url", problem));
         }
         if *shape == Shape::Pagerduty && token.is_empty() {

@@ -103,15 +103,23 @@ fn exact(value: i64) -> Result<f64, LeftOutReason> {
     if value.unsigned_abs() > MAX_EXACT { Err(LeftOutReason::Identifier) } else { Ok(value as f64) }
 }
 
-/// The name of the datatypes of texts.
-pub(super) const TEXT: &str = "a text";
+/// The names of the datatypes of texts, dates and UUIDs.
+const TEXT: &str = "a text";
+const DATE: &str = "a date";
+const UUID: &str = "a UUID";
+
+/// Returns whether data often has such a metric alone: devices report a text, a date or an identifier
+/// when it changes.
+pub(super) fn comes_alone(reason: &LeftOutReason) -> bool {
+    matches!(reason, LeftOutReason::OtherKind(TEXT | DATE | UUID) | LeftOutReason::Identifier)
+}
 
 /// Returns the name of a datatype that is no number.
 fn kind_of(datatype: u32) -> &'static str {
     match datatype {
         12 | 14 => TEXT,
-        13 => "a date",
-        15 => "a UUID",
+        13 => DATE,
+        15 => UUID,
         16 => "a dataset",
         17 => "bytes",
         18 => "a file",
