@@ -109,7 +109,7 @@ pub fn tail_is_lost(newest: Option<Position>, committed: Position) -> bool {
 
 /// Returns whether the writer of a log that has lost committed entries must open a new generation: its
 /// own is before the committed position, so that no reader would ever see its entries. `trim.lua`
-/// decides this inside Redis. Nothing of a log that has lost committed entries is trimmed.
+/// decides this inside Redis.
 pub fn must_reopen(writer: Option<u64>, newest: Option<Position>, committed: Position) -> bool {
     tail_is_lost(newest, committed) && writer.is_some_and(|generation| generation < committed.generation)
 }

@@ -108,8 +108,9 @@ impl LogReader {
         Ok(answer)
     }
 
-    /// Deletes the entries up to and including the committed position. Deletes nothing if the log ends
-    /// before that position: see [`must_reopen`](thicket_protocol::log::must_reopen).
+    /// Deletes the entries up to and including the committed position. If the log ends before that
+    /// position, its writer may have to open a new generation: see
+    /// [`must_reopen`](thicket_protocol::log::must_reopen).
     pub async fn trim(&self, partition: PartitionId, committed: Position) -> Result<Trimmed, RedisError> {
         let Some(oldest_kept) = keep_from(committed) else {
             let left = self.redis.xlen(self.keys.log(partition)).await?;

@@ -1,8 +1,7 @@
 #!lua flags=allow-oom
 -- Deletes the committed entries of a partition's log. If the log ends before the committed position,
--- Redis has lost entries, and no reader has seen those that a writer appended afterwards: nothing is
--- deleted. If that writer's generation is before the position, too, its next append is lost: it opens
--- a generation after the position.
+-- Redis has lost entries. If its writer's generation is before the position, too, no reader would ever
+-- see its entries: its next append is lost, and it opens a generation after the position.
 -- KEYS: log, writer. ARGV: generation and number of the committed position, first id to keep.
 -- Returns how many entries are left, and 1 if the writer must open a new generation.
 local generation, n = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -23,7 +22,6 @@ if newest < generation or (newest == generation and number < n) then
     redis.call('HDEL', KEYS[2], 'producer')
     reopens = 1
   end
-else
-  redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[3])
 end
+redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[3])
 return {redis.call('XLEN', KEYS[1]), reopens}

@@ -154,7 +154,7 @@ async fn the_trim_script_decides_as_the_protocol_does() {
                 let case = format!("{last:?}, {before:?}, {committed:?}");
                 assert_eq!(reopens, must_reopen(before, last, committed), "{case}");
                 let kept = match last {
-                    _ if tail_is_lost(last, committed) => length,
+                    _ if tail_is_lost(last, committed) => 0,
                     Some(last) if last.generation == committed.generation => last.n - committed.n,
                     _ => length,
                 };
