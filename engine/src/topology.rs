@@ -447,11 +447,11 @@ async fn check_and_read(
     let mut connection = connect_postgres(config.postgres.server()).await?;
     let known = deployment_name(&mut connection).await?;
     check_same(keys, marked, known.as_deref())?;
+    let id = check_deployment(&mut connection, config.queue.partitions).await?;
+    register_routes(&mut connection, routes).await?;
     if marked.is_none() && known.is_some() {
         tracing::warn!("{}", stores::UNMARKED);
     }
-    let id = check_deployment(&mut connection, config.queue.partitions).await?;
-    register_routes(&mut connection, routes).await?;
     Ok(id)
 }
 
